@@ -1,0 +1,337 @@
+"""Schemas of every table that crosses a stage boundary.
+
+One source of truth: readers and writers validate against these schemas, and ``docs/data-contract.md`` is generated from
+them (``make docs``). A column is described where it is declared. Times are seconds (``_s``) from the start of the
+recording as decoded; audio positions that must be exact are samples at 16 kHz mono (``_sample``). Ids are
+content-addressed: they never depend on filters, order or the run that made them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import pyarrow as pa
+
+SAMPLE_RATE = 16_000
+"""Hz; the rate at which every ``_sample`` position counts."""
+
+
+class Reason(StrEnum):
+    """Why a unit stopped. One closed list, so that ledgers of different stages add up."""
+
+    # items and licenses
+    LICENSE_MISSING = "license_missing"
+    LICENSE_UNKNOWN = "license_unknown"
+    LICENSE_NONCOMMERCIAL = "license_noncommercial"
+    LICENSE_NO_DERIVATIVES = "license_no_derivatives"
+    LICENSE_CONFLICT = "license_conflict"
+    ITEM_DARK = "item_dark"
+    ITEM_RESTRICTED = "item_restricted"
+    ITEM_UNREADABLE = "item_unreadable"
+    NO_AUDIO = "no_audio"
+    NO_CAPTION = "no_caption"
+    # recordings
+    DOWNLOAD_FAILED = "download_failed"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    AUDIO_EMPTY = "audio_empty"
+    AUDIO_CORRUPT = "audio_corrupt"
+    AUDIO_TRUNCATED = "audio_truncated"
+    AUDIO_TOO_SHORT = "audio_too_short"
+    AUDIO_TOO_LONG = "audio_too_long"
+    AUDIO_SILENT = "audio_silent"
+    # documents
+    CAPTION_UNREADABLE = "caption_unreadable"
+    CAPTION_EMPTY = "caption_empty"
+    CAPTION_MACHINE = "caption_machine"
+    TEXT_WRONG_LANGUAGE = "text_wrong_language"
+    # alignment (parts of a recording, in seconds)
+    SILENCE = "silence"
+    NO_SPEECH = "no_speech"
+    NOT_IN_TRANSCRIPT = "not_in_transcript"
+    TRANSCRIPT_NOT_FOUND = "transcript_not_found"
+    LOW_ALIGNMENT_SCORE = "low_alignment_score"
+    UNTRANSCRIBED_EDGE = "untranscribed_edge"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    SPEECH_WRONG_LANGUAGE = "speech_wrong_language"
+    RECOGNIZER_FAILED = "recognizer_failed"
+    CRASHED = "crashed"
+    # selection and release
+    DUPLICATE_TEXT = "duplicate_text"
+    DUPLICATE_AUDIO = "duplicate_audio"
+    SPLIT_CONFLICT = "split_conflict"
+    POLICY = "policy"
+    TAKEDOWN = "takedown"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Arrow type, whether it may be null, and what it holds (units included)."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A versioned table: ``key`` names the columns that identify a row."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    version: int = 1
+    seconds: str | None = field(default=None)
+    """Expression-free hint for the ledger: the column with a row's source seconds, or None."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, with table name and version in its metadata."""
+        return pa.schema(
+            [pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns],
+            metadata={"speechmill.table": self.name, "speechmill.version": str(self.version)},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [c.name for c in self.columns]
+
+
+_s = pa.string()
+_f = pa.float64()
+_i = pa.int64()
+
+LICENSE_COLUMNS = (
+    Column("license_family", _s, "`by`, `by-sa`, `cc0`, `pd` or `us-gov`"),
+    Column("license_version", _s, "such as `4.0`; null where the family has none", True),
+    Column("license_jurisdiction", _s, "ported license's jurisdiction, such as `de`; null if unported", True),
+    Column("license_url", _s, "the URL as the source stated it"),
+    Column("license_evidence", _s, "where it stood: file and field, or metadata URL and field, with the literal value"),
+    Column("license_seen_at", _s, "date it was read, ISO 8601 (YYYY-MM-DD)"),
+)
+
+ITEMS = Table(
+    "items",
+    "one source item; many items may hold the same recording",
+    ("item_id",),
+    (
+        Column("item_id", _s, "`<source>:<identifier>/<audio file>`, unique over all sources"),
+        Column("source", _s, "`folder`, `internet_archive`, …"),
+        Column("identifier", _s, "the source's own id of the item (Internet Archive identifier, `metadata.jsonl` id)"),
+        Column("url", _s, "landing page of the item", True),
+        Column("title", _s, "title", True),
+        Column("creator", _s, "creator as stated; several are joined with '; '", True),
+        Column("language", _s, "language the source claims, BCP 47", True),
+        *LICENSE_COLUMNS,
+        Column("audio_uri", _s, "where fetch gets the audio: path, file://, gs:// or http(s)://"),
+        Column("audio_bytes", _i, "size the source states", True),
+        Column("audio_md5", _s, "md5 the source states", True),
+        Column("caption_uri", _s, "where fetch gets the caption or text"),
+        Column("caption_kind", _s, "`srt`, `vtt` or `txt`"),
+        Column("claimed_duration_s", _f, "duration the source states; null if it states none", True),
+        Column("added_at", _s, "date the source added the item, ISO 8601", True),
+        Column("extra", _s, "all other metadata of the source, JSON"),
+        Column("recording_id", _s, "sha256 of the audio bytes; null until fetched", True),
+        Column("document_id", _s, "sha256(recording_id + '\\n' + sha256 of the caption bytes); null until fetched", True),
+    ),
+    seconds="claimed_duration_s",
+)
+
+RECORDINGS = Table(
+    "recordings",
+    "one audio file, stored once whatever number of items hold it",
+    ("recording_id",),
+    (
+        Column("recording_id", _s, "sha256 of the file's bytes, hex"),
+        Column("uri", _s, "`<root>/recordings/<source>/<recording_id>.<ext>`"),
+        Column("bytes", _i, "file size"),
+        Column("duration_s", _f, "decoded samples / 16000"),
+        Column("samples", _i, "samples after decoding to 16 kHz mono"),
+        Column("sample_rate", _i, "Hz, of the file"),
+        Column("channels", _i, "channels, of the file"),
+        Column("codec", _s, "as ffmpeg names it"),
+        Column("container", _s, "as ffmpeg names it"),
+        Column("bit_rate", _i, "bit/s, null if unknown", True),
+        Column("fingerprint", pa.list_(pa.uint32()), "audio identity: 32-bit sub-fingerprints (ingest.identity)"),
+    ),
+    seconds="duration_s",
+)
+
+TOKEN = pa.struct([("word", _s), ("char_start", pa.int32()), ("char_end", pa.int32())])
+
+DOCUMENTS = Table(
+    "documents",
+    "one caption or text of one recording",
+    ("document_id",),
+    (
+        Column("document_id", _s, "sha256(recording_id + '\\n' + sha256 of the caption bytes), hex"),
+        Column("recording_id", _s, "the recording it belongs to"),
+        Column("language", _s, "language claimed, BCP 47"),
+        Column("text_language", _s, "language of the text as identified, BCP 47; null if too short to tell", True),
+        Column("text_language_score", _f, "its probability, 0–1", True),
+        Column("caption_kind", _s, "`srt`, `vtt` or `txt`"),
+        Column("caption_provenance", _s, "`human`, `machine` or `unknown`"),
+        Column("provenance_evidence", _s, "the rule that decided, with what it saw"),
+        Column("caption_raw", _s, "the caption file, decoded to Unicode, otherwise untouched"),
+        Column("text", _s, "speech only, as written (case, punctuation, digits): cues joined by blanks or newlines"),
+        Column(
+            "tokens",
+            pa.list_(TOKEN),
+            "spoken-form words, lower case; [char_start, char_end) is the piece of `text` each stands for "
+            "(the words of '$5.50' share one piece)",
+        ),
+    ),
+)
+
+HYPOTHESES = Table(
+    "hypotheses",
+    "one word that a recogniser heard",
+    ("document_id", "kind", "index"),
+    (
+        Column("document_id", _s, "document the recogniser was biased to, or is to be compared with"),
+        Column("recording_id", _s, "recording"),
+        Column("kind", _s, "`biased` (language model of the document) or `open` (without it)"),
+        Column("index", _i, "position in time order, from 0"),
+        Column("word", _s, "lower case"),
+        Column("start_s", _f, "start"),
+        Column("end_s", _f, "end"),
+        Column("score", _f, "posterior or acoustic log score per frame; recogniser-specific", True),
+    ),
+)
+
+SPEECH = Table(
+    "speech",
+    "one stretch of a recording that holds speech (voice activity)",
+    ("recording_id", "start_sample"),
+    (
+        Column("document_id", _s, "document decoded with it"),
+        Column("recording_id", _s, "recording"),
+        Column("start_sample", _i, "first sample, 16 kHz"),
+        Column("end_sample", _i, "one past the last sample, 16 kHz"),
+    ),
+)
+
+WORDS = Table(
+    "words",
+    "one aligned token",
+    ("segment_id", "index"),
+    (
+        Column("segment_id", _s, "segment it stands in"),
+        Column("index", _i, "position in the segment, from 0"),
+        Column("char_start", _i, "start of its piece in the document's `text`"),
+        Column("char_end", _i, "end of its piece"),
+        Column("word", _s, "spoken form, lower case"),
+        Column("word_raw", _s, "the piece of `text`"),
+        Column("start_s", _f, "start in the recording"),
+        Column("end_s", _f, "end in the recording"),
+        Column("score", _f, "log-likelihood ratio per frame of the word against a free phone loop: 0 is best"),
+    ),
+)
+
+SEGMENTS = Table(
+    "segments",
+    "one utterance of at most 15 s",
+    ("segment_id",),
+    (
+        Column("segment_id", _s, "sha256(document_id, start_sample, end_sample), hex"),
+        Column("document_id", _s, "document"),
+        Column("recording_id", _s, "recording"),
+        Column("language", _s, "language claimed, BCP 47"),
+        Column("start_sample", _i, "first sample of the clip as cut, padding included, 16 kHz"),
+        Column("end_sample", _i, "one past the last sample of the clip, 16 kHz"),
+        Column("speech_start_s", _f, "start of the first word: the unpadded source seconds that the ledger counts"),
+        Column("speech_end_s", _f, "end of the last word"),
+        Column("duration_s", _f, "(end_sample - start_sample) / 16000"),
+        Column("char_start", _i, "start of its piece in the document's `text`"),
+        Column("char_end", _i, "end of its piece"),
+        Column("text", _s, "spoken form, lower case, words separated by one blank"),
+        Column("text_raw", _s, "the piece of the document's `text`: case, punctuation and digits as written"),
+        Column("cut_at_pause", pa.bool_(), "both ends lie in a pause of at least 100 ms or at the recording's ends"),
+        Column("pause_before_s", _f, "silence before the first word"),
+        Column("pause_after_s", _f, "silence after the last word"),
+        Column("alignment_score", _f, "mean over words of words.score, weighted by frames: 0 is best"),
+        Column("alignment_score_min", _f, "lowest word score, smoothed over three words"),
+        Column("anchored_ratio", _f, "share of its words that the search found in the biased hypothesis, 0–1"),
+        Column("language_score", _f, "alignment score above that of unrelated text on the same audio; higher is surer", True),
+        Column("hypothesis", _s, "what the recogniser heard without the document's language model", True),
+        Column("cer", _f, "character error rate of `text` against `hypothesis` (jiwer), 0 is best, may pass 1", True),
+        Column("wer", _f, "word error rate, likewise", True),
+        Column("edge_silence_s", _f, "silence kept at both ends, the smaller of the two", True),
+        Column("speech_ratio", _f, "share of the clip that is speech (voice activity), 0–1", True),
+        Column("snr_db", _f, "level of speech over level of non-speech, dB; null if there is no non-speech", True),
+        Column("loudness_lufs", _f, "integrated loudness, ITU-R BS.1770; null if too quiet or short to gate", True),
+        Column("synthetic_voice_score", _f, "hint that the voice is a synthesiser, 0–1; see align's README for its limits", True),
+    ),
+)
+
+REJECTIONS = Table(
+    "rejections",
+    "one input, or part of one, that stopped here",
+    ("unit", "id", "start_s", "stage", "reason"),
+    (
+        Column("unit", _s, "`item`, `recording`, `document`, `segment`, `sentence`, `word` or `clip`"),
+        Column("id", _s, "its id; for a stretch of a recording the recording_id"),
+        Column("parent_id", _s, "the unit it belongs to (document of a stretch, item of a recording)", True),
+        Column("start_s", _f, "start of the stretch, or 0"),
+        Column("end_s", _f, "end of the stretch, or the duration (0 if unknown)"),
+        Column("stage", _s, "stage that rejected it"),
+        Column("reason", _s, "one of stagekit.tables.Reason"),
+        Column("detail", _s, "what was seen, for a person"),
+    ),
+)
+
+CLUSTERS = Table(
+    "clusters",
+    "one document or recording and the duplicate cluster it belongs to",
+    ("kind", "id"),
+    (
+        Column("kind", _s, "`text` (id is a document_id) or `audio` (id is a recording_id)"),
+        Column("id", _s, "member"),
+        Column("cluster_id", _s, "smallest member id of the cluster"),
+        Column("keep", pa.bool_(), "true for the one member that is kept"),
+        Column("similarity", _f, "to the kept member: Jaccard of shingles, or 1 - bit error rate; 1 for itself"),
+    ),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    "one group key and the split it was given for ever",
+    ("group_key",),
+    (
+        Column("group_key", _s, "`recording:<id>`, `item:<id>`, `creator:<name>` or `cluster:<kind>:<id>`"),
+        Column("split", _s, "`train`, `dev` or `test`"),
+        Column("since", _s, "version of the release that first assigned it"),
+    ),
+)
+
+RELEASE_SEGMENTS = Table(
+    "release_segments",
+    "one segment that is in a release: what packaging wants, before audio",
+    ("segment_id",),
+    (
+        *SEGMENTS.columns,
+        Column("split", _s, "`train`, `dev` or `test`"),
+        Column("subset", _s, "`clean` or `noisy`"),
+        Column("license_group", _s, "`by` (CC-BY, public domain, CC0, US government) or `by-sa`"),
+        Column("item_id", _s, "item that the license was read from"),
+        Column("title", _s, "title of the item", True),
+        Column("creator", _s, "creator of the item", True),
+        Column("source_url", _s, "landing page of the item", True),
+        *LICENSE_COLUMNS,
+        Column("attribution", _s, "the line to show with the clip"),
+        Column("caption_provenance", _s, "`human` or `unknown`"),
+        Column("recording_uri", _s, "audio the clip is cut from"),
+        Column("batch", _s, "harvest batch, YYYY.MM"),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        ITEMS, RECORDINGS, DOCUMENTS, HYPOTHESES, SPEECH, WORDS, SEGMENTS, REJECTIONS, CLUSTERS, ASSIGNMENTS, RELEASE_SEGMENTS,
+    )
+}

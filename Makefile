@@ -1,0 +1,73 @@
+# Speechmill. `make help` lists what there is; nothing here needs a token, Docker or root.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3.11
+PORT ?= 8080
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+# An image is a folder under containers/ with a lock; stagekit has none, for every image has it on its path.
+IMAGES := $(patsubst containers/%/requirements.txt,%,$(wildcard containers/*/requirements.txt))
+VENVS := airflow $(IMAGES)
+# What runs the demo; test and lint tools are made when they are asked for.
+RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
+DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp
+PY := .venvs/airflow/bin/python
+
+.PHONY: help setup envs demo serve stop test lint types docs lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make every environment under .venvs/ from its lock (a second run does nothing)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(RUN_STAMPS) $(DEV_STAMPS)
+
+envs: # what the demo and the server need
+	@$(MAKE) --no-print-directory -j$(JOBS) $(RUN_STAMPS)
+
+demo: envs ## Harvest and release the samples through Airflow; prints where every second went
+	@$(PY) -m scripts.demo
+
+serve: envs ## Start Airflow with its UI on http://localhost:8080 (another port: make serve PORT=9090)
+	@$(PY) -m scripts.serve start --port $(PORT)
+
+stop: ## Stop the Airflow that `make serve` started
+	@$(PYTHON) -m scripts.serve stop
+
+test: setup ## Run all tests, each image's in its own environment (one part: make test PART=containers/align)
+	@$(PYTHON) scripts/test.py $(PART)
+
+lint: .venvs/lint/.stamp ## Check style (ruff) over the tree
+	@.venvs/lint/bin/ruff check .
+	@.venvs/lint/bin/ruff format --check -q . || true
+
+types: setup ## Check types (mypy), each image against its own environment
+	@$(PYTHON) scripts/types.py
+
+docs: envs ## Generate docs/DAGS.md and docs/data-contract.md
+	@$(PYTHON) scripts/docs.py
+
+lock: .venvs/uv/.stamp ## Renew the locks after a requirements.in changed (newest versions: make lock UPGRADE=1)
+	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: stop ## Remove environments and Airflow's state (the warehouse stays)
+	rm -rf .venvs .airflow build .mypy_cache .ruff_cache .pytest_cache
+
+.venvs/uv/.stamp: requirements-uv.txt
+	@scripts/check_python.sh $(PYTHON)
+	@rm -rf .venvs/uv && $(PYTHON) -m venv .venvs/uv
+	@.venvs/uv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-uv.txt
+	@touch $@
+
+.venvs/airflow/.stamp: requirements.txt .venvs/uv/.stamp
+	@scripts/venv.sh airflow $<
+
+.venvs/lint/.stamp: requirements-lint.txt .venvs/uv/.stamp
+	@scripts/venv.sh lint $<
+
+.venvs/test-tools/.stamp: requirements-test.txt .venvs/uv/.stamp
+	@scripts/venv.sh test-tools $< overlay
+
+.venvs/%/.stamp: containers/%/requirements.txt .venvs/uv/.stamp
+	@scripts/venv.sh $* $<

@@ -1,0 +1,221 @@
+"""Storage behind URIs: ``file://`` and plain paths here; other schemes register beside it.
+
+All writes are atomic: an object is there whole or not at all. ``write_new`` is the only way to publish: it refuses to replace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from stagekit.errors import StageError
+
+CHUNK = 1 << 20
+
+
+class Storage(Protocol):
+    """What a store must be able to do. Paths are the part after ``scheme://``; folders have no trailing slash."""
+
+    def exists(self, path: str) -> bool:
+        """Whether an object is there."""
+
+    def read_bytes(self, path: str) -> bytes:
+        """The whole object; raises FileNotFoundError."""
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Write or replace an object in one step."""
+
+    def write_new(self, path: str, data: bytes) -> bool:
+        """Write an object that must not exist; False, and nothing changed, if it does."""
+
+    def put_new(self, local: Path, path: str) -> bool:
+        """Copy a local file to an object that must not exist; False, and nothing changed, if it does."""
+
+    def list(self, path: str) -> Iterator[tuple[str, int]]:
+        """Every object below a folder as (path relative to it, bytes), sorted."""
+
+    def local(self, path: str) -> Path | None:
+        """The object as a local path, or None if it must be copied first."""
+
+    def commit_folder(self, staging: Path, path: str) -> bool:
+        """Make a finished local folder visible at ``path`` in one step; False, and nothing changed, if one is there."""
+
+    def link_or_copy(self, source: str, path: str) -> None:
+        """Make ``path`` another name of ``source`` where the store can, else a copy made by the store itself."""
+
+    def delete_folder(self, path: str) -> None:
+        """Remove all objects below a folder; nothing if there are none."""
+
+
+class LocalStorage:
+    """The file system. One writer's rename is what makes its output visible."""
+
+    def exists(self, path: str) -> bool:
+        """Whether a file is there."""
+        return Path(path).is_file()
+
+    def read_bytes(self, path: str) -> bytes:
+        """The whole file."""
+        return Path(path).read_bytes()
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Write beside, then rename over."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary_beside(target) as temporary:
+            temporary.write_bytes(data)
+            os.replace(temporary, target)
+
+    def write_new(self, path: str, data: bytes) -> bool:
+        """Write beside, then hard-link: fails if the name is taken, and never shows half a file."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary_beside(target) as temporary:
+            temporary.write_bytes(data)
+            return _link_new(temporary, target)
+
+    def put_new(self, local: Path, path: str) -> bool:
+        """Copy beside, then hard-link."""
+        target = Path(path)
+        if target.exists():
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary_beside(target) as temporary:
+            shutil.copyfile(local, temporary)
+            return _link_new(temporary, target)
+
+    def list(self, path: str) -> Iterator[tuple[str, int]]:
+        """Files below a folder, sorted; hidden ones (staging, temporary) are not objects."""
+        root = Path(path)
+        found = []
+        for folder, names, files in os.walk(root):
+            names[:] = [n for n in names if not n.startswith(".")]
+            found += [Path(folder, f) for f in files if not f.startswith(".")]
+        for file in sorted(found):
+            yield file.relative_to(root).as_posix(), file.stat().st_size
+
+    def local(self, path: str) -> Path | None:
+        """Always local."""
+        return Path(path)
+
+    def commit_folder(self, staging: Path, path: str) -> bool:
+        """Rename; a folder that is already there wins."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(staging, target)
+        except OSError:
+            if not target.exists():
+                raise
+            shutil.rmtree(staging, ignore_errors=True)
+            return False
+        return True
+
+    def link_or_copy(self, source: str, path: str) -> None:
+        """Hard link; a copy where the file system refuses one (another device)."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            raise
+        except OSError:
+            shutil.copyfile(source, target)
+
+    def delete_folder(self, path: str) -> None:
+        """Remove the folder and all below it."""
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _temporary_beside(target: Path) -> Iterator[Path]:
+    fd, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
+    os.close(fd)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _link_new(temporary: Path, target: Path) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    return True
+
+
+STORES: dict[str, Storage] = {"file": LocalStorage()}
+"""Scheme → store. Another scheme registers itself here."""
+
+
+def resolve(uri: str) -> tuple[Storage, str]:
+    """The store of a URI and the path inside it; a plain path is a file.
+
+    >>> resolve("file:///data/a%20b")[1]
+    '/data/a b'
+    """
+    scheme, separator, _ = uri.partition("://")
+    if not separator:
+        return STORES["file"], os.path.abspath(uri)
+    if scheme not in STORES:
+        raise StageError(f"{uri}: no storage for '{scheme}://' in this image; known: {', '.join(sorted(STORES))}")
+    if scheme == "file":
+        parts = urlsplit(uri.replace("#", "%23").replace("?", "%3F"))
+        if parts.netloc not in ("", "localhost"):
+            raise StageError(f"{uri}: a file URI needs three slashes before an absolute path (file:///…)")
+        return STORES["file"], os.path.normpath(unquote(parts.path))
+    return STORES[scheme], uri[len(scheme) + 3 :].rstrip("/")
+
+
+def join(uri: str, *parts: str) -> str:
+    """A URI below another.
+
+    >>> join("file:///a/", "b", "c.json")
+    'file:///a/b/c.json'
+    """
+    return "/".join([uri.rstrip("/"), *(p.strip("/") for p in parts)])
+
+
+def to_uri(path: str | Path) -> str:
+    """A local path as a ``file://`` URI; a URI stays as it is."""
+    text = str(path)
+    return text if "://" in text else Path(os.path.abspath(text)).as_uri()
+
+
+@contextmanager
+def local_copy(uri: str) -> Iterator[Path]:
+    """A local path for reading an object: the file itself, or a temporary copy that is removed afterwards.
+
+    Raises:
+        StageError: the object is not there.
+    """
+    store, path = resolve(uri)
+    if not store.exists(path):
+        raise StageError(f"{uri}: not there")
+    local = store.local(path)
+    if local is not None:
+        yield local
+        return
+    with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as temporary:
+        temporary.write(store.read_bytes(path))
+        temporary.flush()
+        yield Path(temporary.name)
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hex sha256 of a local file, read in pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()

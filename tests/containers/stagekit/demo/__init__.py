@@ -1,0 +1,1 @@
+"""A tiny image for the tests of the stage contract: real stages on real files."""

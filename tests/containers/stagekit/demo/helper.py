@@ -1,0 +1,3 @@
+"""Imported by one stage only."""
+
+LIMIT = 1.0

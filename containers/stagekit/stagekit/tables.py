@@ -302,7 +302,7 @@ ASSIGNMENTS = Table(
     "one group key and the split it was given for ever",
     ("group_key",),
     (
-        Column("group_key", _s, "`recording:<id>`, `item:<id>`, `creator:<name>` or `cluster:<kind>:<id>`"),
+        Column("group_key", _s, "`recording:<recording_id>`, `item:<source>:<identifier>`, `creator:<name>` or `cluster:<kind>:<cluster_id>`"),
         Column("split", _s, "`train`, `dev` or `test`"),
         Column("since", _s, "version of the release that first assigned it"),
     ),
@@ -329,9 +329,49 @@ RELEASE_SEGMENTS = Table(
     ),
 )
 
+ORIGINS = Table(
+    "origins",
+    "one unit of a collected corpus and the batch that brought it first",
+    ("unit", "id"),
+    (
+        Column("unit", _s, "`item`, `recording` or `document`"),
+        Column("id", _s, "its id"),
+        Column("batch", _s, "harvest batch, YYYY.MM: the earliest that holds it; its rows are taken from there"),
+    ),
+)
+
+SHARDS = Table(
+    "shards",
+    "one packed file of a release",
+    ("path",),
+    (
+        Column("path", _s, "in the release: `data/<subset>-<license group>/<split>-NNNNN-<start of sha256>.parquet`"),
+        Column("sha256", _s, "of the file: its name under `<root>/shards/<dataset>/<language>/`"),
+        Column("subset", _s, "`clean` or `noisy`"),
+        Column("license_group", _s, "`by` or `by-sa`"),
+        Column("split", _s, "`train`, `dev` or `test`"),
+        Column("rows", _i, "clips in it"),
+        Column("bytes", _i, "size of the file"),
+        Column("audio_s", _f, "seconds of audio in it, padding included"),
+    ),
+    seconds="audio_s",
+)
+
+SHARD_ROWS = Table(
+    "shard_rows",
+    "one clip of a release and the packed file that holds it",
+    ("segment_id",),
+    (
+        Column("segment_id", _s, "clip"),
+        Column("digest", _s, "sha256 over all columns of its row but the audio: whether the packed row is still right"),
+        Column("shard", _s, "sha256 of its packed file"),
+    ),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
         ITEMS, RECORDINGS, DOCUMENTS, HYPOTHESES, SPEECH, WORDS, SEGMENTS, REJECTIONS, CLUSTERS, ASSIGNMENTS, RELEASE_SEGMENTS,
+        ORIGINS, SHARDS, SHARD_ROWS,
     )
 }

@@ -1,0 +1,61 @@
+"""Batch keys (``YYYY.MM``) and release versions (``YYYY.MM`` by schedule, ``YYYY.MM.<patch>`` by hand) of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+KEY = r"\d{4}\.(?:0[1-9]|1[0-2])"
+KEY_PATTERN = rf"^(?:{KEY})?$"
+VERSION_PATTERN = rf"^(?:{KEY}(?:\.[1-9]\d*)?)?$"
+KEY_FORMAT = "%Y.%m"
+
+
+def batch_key(dag_run: Any, params: Mapping[str, Any]) -> str:
+    """The month of a harvest: the run's partition key, or the parameter ``month``.
+
+    Raises:
+        AirflowFailException: neither is given, they differ, or it is no month.
+    """
+    return _resolve(dag_run.partition_key, params.get("month"), "month", KEY_PATTERN, "YYYY.MM")
+
+
+def release_version(dag_run: Any, params: Mapping[str, Any]) -> str:
+    """The version of a release: the run's partition key, or the parameter ``version``.
+
+    Raises:
+        AirflowFailException: as for :func:`batch_key`.
+    """
+    return _resolve(dag_run.partition_key, params.get("version"), "version", VERSION_PATTERN, "YYYY.MM or YYYY.MM.<patch>")
+
+
+def month_of(version: str) -> str:
+    """The last month that a version takes in.
+
+    >>> month_of("2026.10.2")
+    '2026.10'
+    """
+    return version[:7]
+
+
+def by_hand(version: str) -> bool:
+    """Whether a version carries a patch number, and so waits for nobody.
+
+    >>> by_hand("2026.10"), by_hand("2026.10.2")
+    (False, True)
+    """
+    return version.count(".") == 2
+
+
+def _resolve(partition_key: str | None, param: str | None, name: str, pattern: str, form: str) -> str:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    if partition_key and param and partition_key != param:
+        raise AirflowFailException(f"this run has partition key {partition_key} and parameter {name}={param}: give one of them")
+    value = partition_key or param
+    if not value:
+        raise AirflowFailException(f"this run has neither a partition key nor a {name}: trigger it with one of them ({form})")
+    if not re.fullmatch(pattern, value):
+        raise AirflowFailException(f"{name} '{value}' is not of the form {form}")
+    return value

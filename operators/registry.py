@@ -1,0 +1,114 @@
+"""The registry: which languages there are, and how each is harvested and released (``config/languages.yaml``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SOURCES = ("folder", "internet_archive")
+APPROVALS = ("required", "auto")
+
+
+class RegistryError(ValueError):
+    """An entry cannot be used; the message says which, where and what was expected."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language of one dataset: an entry of ``config/languages.yaml``.
+
+    Attributes:
+        code: ISO 639-1 code; part of every path and DAG id.
+        name: English name.
+        since: first month of its history, ``YYYY.MM``.
+        source: default source of a harvest, one of ``SOURCES``.
+        location: default location of the source; ``{month}`` in it becomes the month.
+        shard_hours: hours of audio in one shard, the unit that tasks are mapped over.
+        policy: file of ``config/policies/`` that makes subsets of scores.
+        approval: default of the release's approval, one of ``APPROVALS``.
+        stages: parameters of single stages, by stage name.
+    """
+
+    code: str
+    name: str
+    since: str
+    source: str = "internet_archive"
+    location: str = ""
+    shard_hours: float = 10.0
+    policy: str = "peoples_speech"
+    approval: str = "required"
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the entry.
+
+        Raises:
+            RegistryError: a value cannot be used.
+        """
+        _expect(bool(re.fullmatch(r"[a-z]{2,3}", self.code)), f"'{self.code}'", "a language code of 2 or 3 letters")
+        _expect(bool(re.fullmatch(r"\d{4}\.(0[1-9]|1[0-2])", str(self.since))), f"{self.code}.since '{self.since}'", "a quoted YYYY.MM")
+        _expect(self.source in SOURCES, f"{self.code}.source '{self.source}'", f"one of {', '.join(SOURCES)}")
+        _expect(self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}")
+        _expect(self.shard_hours > 0, f"{self.code}.shard_hours {self.shard_hours}", "more than 0")
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """Parameters of a stage."""
+        return dict(self.stages.get(name, {}))
+
+
+def load_languages(config: Path, dataset: str) -> list[Language]:
+    """The languages of a dataset.
+
+    Args:
+        config: folder that holds ``languages.yaml``.
+        dataset: its section there.
+
+    Raises:
+        RegistryError: the file or an entry cannot be used.
+    """
+    path = config / "languages.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RegistryError(f"{path}: {error}") from error
+    entries = (document or {}).get(dataset)
+    if not isinstance(entries, dict) or not entries:
+        raise RegistryError(f"{path}: no section '{dataset}' with at least one language")
+    known = {f.name for f in fields(Language)} - {"code"}
+    languages = []
+    for code, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise RegistryError(f"{path}: {dataset}.{code} is no mapping")
+        if unknown := set(entry) - known:
+            raise RegistryError(f"{path}: {dataset}.{code} has unknown fields {sorted(unknown)}; known: {sorted(known)}")
+        try:
+            languages.append(Language(code=str(code), **entry))
+        except (RegistryError, TypeError) as error:
+            raise RegistryError(f"{path}: {dataset}.{error}") from error
+    return languages
+
+
+def load_policy(config: Path, name: str) -> dict[str, Any]:
+    """A policy file, as the release stages take it in their parameters.
+
+    Raises:
+        RegistryError: it is not there or no mapping.
+    """
+    path = config / "policies" / f"{name}.yaml"
+    try:
+        policy = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RegistryError(f"{path}: {error}") from error
+    if not isinstance(policy, dict):
+        raise RegistryError(f"{path}: expected a mapping")
+    return policy
+
+
+def _expect(ok: bool, what: str, expected: str) -> None:
+    if not ok:
+        raise RegistryError(f"{what}: expected {expected}")

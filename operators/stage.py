@@ -1,0 +1,134 @@
+"""The one operator: it runs a stage of an image, wherever the runner runs it, and hands on what the stage's receipt says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from operators import paths
+from operators.runners import EXIT_EMPTY, Exit, Runner, StageCall, make_runner
+from operators.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class StageOperator(BaseOperator):
+    """Run ``python -m <image> <stage>`` and return its receipt.
+
+    The XCom values are ``output`` (URI), ``shards`` (``URI#NNNNN``, to map over), ``rows``, ``seconds`` and ``metrics``; each
+    under its own key too. Exit 99 skips the task, any other but 0 fails it with the last line that the stage wrote.
+
+    Args:
+        image: folder under containers/.
+        stage: its stage.
+        inputs: input URIs; a value may itself be a list, as a mapped task's outputs are. Templated.
+        base: folder in which the stage makes its output folder. Templated.
+        roles: further inputs by role, ``{"parent": URI}``; an empty URI is left out. Templated.
+        stage_params: the stage's parameters; strings are templates. Templated.
+        from_run: names of run parameters (the trigger form) that are handed to the stage under the same name, typed as they are;
+            an empty one is left to the stage's own default.
+        skip_if: metric of the receipt that, when true, marks this task as skipped, and so what follows.
+    """
+
+    template_fields: Sequence[str] = ("inputs", "base", "roles", "stage_params")
+    template_fields_renderers = {"stage_params": "json", "roles": "json"}
+    ui_color = "#e8f1fa"
+
+    def __init__(
+        self,
+        *,
+        image: str,
+        stage: str,
+        base: str,
+        inputs: Sequence[Any] = (),
+        roles: Mapping[str, Any] | None = None,
+        stage_params: Mapping[str, Any] | None = None,
+        from_run: Sequence[str] = (),
+        skip_if: str = "",
+        **kwargs: Any,
+    ) -> None:
+        """See the class."""
+        kwargs.setdefault("task_id", stage)
+        kwargs.setdefault("map_index_template", "{{ shard }}")
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
+        self.image = image
+        self.stage = stage
+        self.inputs = list(inputs)
+        self.base = base
+        self.roles = dict(roles or {})
+        self.stage_params = dict(stage_params or {})
+        self.from_run = tuple(from_run)
+        self.skip_if = skip_if
+        self._runner: Runner | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the stage; see the class for what comes back.
+
+        Raises:
+            AirflowSkipException: nothing to do.
+            AirflowException: the stage failed; the message is its own.
+        """
+        settings = Settings.from_env()
+        call = self.call(context, settings)
+        shard = next((uri.rpartition("#")[2] for uri in call.inputs if "#" in uri), "")
+        self._runner = make_runner(settings)
+        try:
+            ended = self._runner.run(call, self.log.info)
+        except FileNotFoundError as error:
+            raise AirflowFailException(str(error)) from error
+        self._check(ended)
+        receipt = paths.read_json(call.receipt)
+        context["shard"] = shard or _shard_label(receipt)  # type: ignore[typeddict-unknown-key]
+        if self.skip_if and (said := receipt["metrics"].get(self.skip_if)):
+            raise AirflowSkipException(said if isinstance(said, str) else f"{self.image} {self.stage} says: {self.skip_if}")
+        return {name: receipt[name] for name in ("output", "shards", "rows", "seconds", "metrics")}
+
+    def call(self, context: Context, settings: Settings) -> StageCall:
+        """The stage call of this task, with everything resolved."""
+        ti, run_params = context["ti"], context["params"]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        handed = {name: run_params[name] for name in self.from_run if run_params[name] not in (None, "", [])}
+        named = [f"{role}={uri}" for role, uris in self.roles.items() for uri in _flat([uris])]
+        return StageCall(
+            image=self.image,
+            stage=self.stage,
+            inputs=[*_flat(self.inputs), *named],
+            output=self.base,
+            params={**self.stage_params, **handed},
+            receipt=paths.receipt(settings.root, ti.dag_id, ti.run_id, ti.task_id, map_index),
+            workers=settings.workers,
+        )
+
+    def _check(self, ended: Exit) -> None:
+        if ended.code == EXIT_EMPTY:
+            raise AirflowSkipException(ended.last_line)
+        if ended.code != 0:
+            raise AirflowException(ended.explain())
+
+    def on_kill(self) -> None:
+        """End the stage and its workers."""
+        if self._runner is not None:
+            self._runner.stop()
+
+
+def _flat(values: Iterable[Any]) -> list[str]:
+    """URIs out of strings, lists and the lazy sequences of mapped tasks; empty ones fall out."""
+    uris: list[str] = []
+    for value in values:
+        if isinstance(value, str):
+            uris += [value] if value else []
+        elif value is not None:
+            uris += _flat(value)
+    return uris
+
+
+def _shard_label(receipt: Mapping[str, Any]) -> str:
+    labels = [uri.rpartition("#")[2] for uri in receipt["shards"]]
+    return ", ".join(labels[:3]) + ("…" if len(labels) > 3 else "")
+
+

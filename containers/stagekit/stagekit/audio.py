@@ -73,8 +73,10 @@ def probe(path: str | Path) -> Probe:
     said = run.stderr.decode("utf-8", "replace")
     container = re.search(r"^Input #0, (\S+),? from ", said, re.M)
     stream = re.search(r"^\s+Stream #0:\d+\S*: Audio: (?P<codec>[\w-]+)(?P<rest>.*)$", said, re.M)
-    if not container or not stream:
-        raise AudioError(_complaint(said) or "no audio stream in it")
+    if not container:
+        raise AudioError(_complaint(said) or "not a media file")
+    if not stream:
+        raise AudioError("no audio stream in it")
     rest = stream["rest"]
     rate = re.search(r", (\d+) Hz", rest)
     layout = re.search(r"Hz, ([\w.]+)(?:\([\w]+\))?(?: channels)?", rest)

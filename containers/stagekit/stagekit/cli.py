@@ -50,11 +50,12 @@ def main(package: str, stages: Mapping[str, str], argv: list[str] | None = None)
     """
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=f"Stages of the image '{package}'.")
     parser.add_argument("stage", choices=sorted(stages), help="what to run")
-    parser.add_argument("--input", action="append", default=[], metavar="[ROLE=]URI[#SHARD]", help="input folder; may be repeated")
+    parser.add_argument("--input", action="append", default=[], metavar="[ROLE=]URI[#SHARD]", help="input; may be repeated")
     parser.add_argument("--output", metavar="URI", help="folder in which the output folder, named by its fingerprint, is made")
     parser.add_argument("--params", default="{}", metavar="JSON", help="parameters as JSON, or @FILE")
     parser.add_argument("--receipt", metavar="URI", help="where to write what came out, for the caller")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: cores; 0: none of its own)")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--workers", type=int, default=cores, help="processes (default: cores; 0: none of its own)")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
     parser.add_argument("--schema", action="store_true", help="print the parameters' JSON schema and exit")
     args = parser.parse_args(argv)
@@ -111,8 +112,9 @@ def summary(stage: Stage, outcome: Outcome) -> str:
     units = sum(r["units"] for r in ledger["rejected"].values())
     took = clock(outcome.success["run"]["wall_s"])
     return (
-        f"{name}: {ledger['in']['units']} {ledger['unit']}s in ({clock(ledger['in']['seconds'])} of audio), {ledger['out']['units']} on "
-        f"({clock(ledger['out']['seconds'])}), {units} rejected ({clock(lost)}), in {took} → {outcome.output}"
+        f"{name}: {ledger['in']['units']} {ledger['unit']}s in ({clock(ledger['in']['seconds'])} of audio), "
+        f"{ledger['out']['units']} on ({clock(ledger['out']['seconds'])}), {units} rejected ({clock(lost)}), "
+        f"in {took} → {outcome.output}"
     )
 
 

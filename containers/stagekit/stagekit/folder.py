@@ -104,9 +104,11 @@ def check_schema(path: str, table: Table, schema: pa.Schema) -> None:
     metadata = schema.metadata or {}
     version = metadata.get(b"speechmill.version", b"none").decode()
     if version != str(table.version):
-        raise StageError(f"{path}: version {version} of table {table.name}; this code reads {table.version}. Run the stage that made it again.")
+        raise StageError(
+            f"{path}: version {version} of table {table.name}, this code reads {table.version}; run the stage that made it again"
+        )
     if missing := set(table.names) - set(schema.names):
-        raise StageError(f"{path}: table {table.name} lacks columns {sorted(missing)}. Run the stage that made it again.")
+        raise StageError(f"{path}: table {table.name} lacks columns {sorted(missing)}; run the stage that made it again")
 
 
 def read_files(paths: Sequence[Path], table_name: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -79,8 +79,8 @@ class Ledger:
             off = account.seconds_in - account.seconds_kept - lost
             if abs(off) > TOLERANCE_S:
                 raise StageError(
-                    f"ledger: {self.unit} {unit_id} does not add up: {account.seconds_in:.4f} s in, {account.seconds_kept:.4f} s kept, "
-                    f"{lost:.4f} s rejected, {off:+.4f} s unaccounted"
+                    f"ledger: {self.unit} {unit_id} does not add up: {account.seconds_in:.4f} s in, "
+                    f"{account.seconds_kept:.4f} s kept, {lost:.4f} s rejected, {off:+.4f} s unaccounted"
                 )
             totals["in"][0] += 1
             totals["in"][1] += account.seconds_in
@@ -108,7 +108,8 @@ def add_ledgers(ledgers: list[dict[str, Any]]) -> dict[str, Any]:
         raise StageError("ledger: nothing to add")
     if len({ledger["unit"] for ledger in ledgers}) != 1:
         raise StageError(f"ledger: cannot add {sorted({ledger['unit'] for ledger in ledgers})}")
-    total: dict[str, Any] = {"unit": ledgers[0]["unit"], "in": {"units": 0, "seconds": 0.0}, "out": {"units": 0, "seconds": 0.0}, "rejected": {}}
+    total: dict[str, Any] = {"unit": ledgers[0]["unit"], "rejected": {}}
+    total |= {side: {"units": 0, "seconds": 0.0} for side in ("in", "out")}
     for ledger in ledgers:
         for side in ("in", "out"):
             for what in ("units", "seconds"):

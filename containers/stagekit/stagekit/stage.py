@@ -285,17 +285,28 @@ class Context(Generic[P]):
         self.write(
             "rejections",
             {
-                "unit": unit or self.stage.unit, "id": row_id or unit_id, "parent_id": parent_id, "start_s": float(start_s),
-                "end_s": float(end_s), "stage": self.stage.name, "reason": str(Reason(reason)), "detail": " ".join(detail.split())[:1000],
+                "unit": unit or self.stage.unit,
+                "id": row_id or unit_id,
+                "parent_id": parent_id,
+                "start_s": float(start_s),
+                "end_s": float(end_s),
+                "stage": self.stage.name,
+                "reason": str(Reason(reason)),
+                "detail": " ".join(detail.split())[:1000],
             },
             shard,
-        )  # fmt: skip
+        )
 
     # work
 
     def map(
-        self, fn: Callable[[Any], Any], units: Iterable[Any], *, seconds: Callable[[Any], float] | None = None, total: int | None = None,
-    ) -> Iterator[tuple[Any, Any]]:  # fmt: skip
+        self,
+        fn: Callable[[Any], Any],
+        units: Iterable[Any],
+        *,
+        seconds: Callable[[Any], float] | None = None,
+        total: int | None = None,
+    ) -> Iterator[tuple[Any, Any]]:
         """Apply a module-level function to units in worker processes; yields (unit, result) in input order, with progress.
 
         A result is :class:`stagekit.pool.Crashed` where the worker died twice; reject the unit with ``Reason.CRASHED``.
@@ -318,10 +329,11 @@ class Context(Generic[P]):
 
 def fingerprint(stage: Stage, params: Params, inputs: Sequence[Input]) -> str:
     """The name of a stage's output: equal if and only if nothing that decides the output has changed. 32 hex characters."""
+    tables = sorted({*stage.reads, *stage.writes, REJECTIONS.name})
     parts = {
         "stage": f"{stage.image}.{stage.name}.{stage.version}",
         "code": code.digest(stage.run.__module__),
-        "schemas": {t: str(TABLES[t].schema) + str(TABLES[t].version) for t in sorted({*stage.reads, *stage.writes, REJECTIONS.name})},
+        "schemas": {t: str(TABLES[t].schema) + str(TABLES[t].version) for t in tables},
         "libraries": {name: metadata.version(name) for name in stage.libraries},
         "models": dict(stage.model_digest(params)) if stage.model_digest else {},
         "params": params.fingerprint(),
@@ -448,4 +460,5 @@ def _success(context: Context[Any], name: str, wall_s: float, cpu_s: float) -> d
     }  # fmt: skip
 
 
-__all__ = ["RUNTIME", "Context", "Crashed", "EmptyInput", "Input", "Outcome", "Params", "Reason", "Stage", "StageError", "run_stage", "stage"]
+__all__ = ["RUNTIME", "Context", "Crashed", "EmptyInput", "Input", "Outcome", "Params", "Reason", "Stage", "StageError"]
+__all__ += ["run_stage", "stage"]

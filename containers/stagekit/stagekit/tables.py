@@ -302,7 +302,11 @@ ASSIGNMENTS = Table(
     "one group key and the split it was given for ever",
     ("group_key",),
     (
-        Column("group_key", _s, "`recording:<recording_id>`, `item:<source>:<identifier>`, `creator:<name>` or `cluster:<kind>:<cluster_id>`"),
+        Column(
+            "group_key",
+            _s,
+            "`recording:<recording_id>`, `item:<source>:<identifier>`, `creator:<name>` or `cluster:<kind>:<cluster_id>`",
+        ),
         Column("split", _s, "`train`, `dev` or `test`"),
         Column("since", _s, "version of the release that first assigned it"),
     ),
@@ -371,7 +375,19 @@ SHARD_ROWS = Table(
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
-        ITEMS, RECORDINGS, DOCUMENTS, HYPOTHESES, SPEECH, WORDS, SEGMENTS, REJECTIONS, CLUSTERS, ASSIGNMENTS, RELEASE_SEGMENTS,
-        ORIGINS, SHARDS, SHARD_ROWS,
+        ITEMS,
+        RECORDINGS,
+        DOCUMENTS,
+        HYPOTHESES,
+        SPEECH,
+        WORDS,
+        SEGMENTS,
+        REJECTIONS,
+        CLUSTERS,
+        ASSIGNMENTS,
+        RELEASE_SEGMENTS,
+        ORIGINS,
+        SHARDS,
+        SHARD_ROWS,
     )
 }

@@ -54,6 +54,16 @@ def recordings(tmp_path, demo):
     source.mkdir()
     (source / "a.txt").write_text("0.5\n2\n3\n")
     (source / "b.txt").write_text("4\n0.25\n")
-    code, _, err = demo("first", "--input", str(source), "--output", str(tmp_path / "first"), "--receipt", str(tmp_path / "r.json"), "--workers", "0")
+    code, _, err = demo(
+        "first",
+        "--input",
+        str(source),
+        "--output",
+        str(tmp_path / "first"),
+        "--receipt",
+        str(tmp_path / "r.json"),
+        "--workers",
+        "0",
+    )
     assert code == 0, err
     return json.loads((tmp_path / "r.json").read_text())

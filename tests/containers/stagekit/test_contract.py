@@ -9,7 +9,20 @@ import pytest
 
 
 def run_longer(demo, recordings, out, params="{}", *more):
-    return demo("longer", "--input", recordings["output"], "--output", str(out), "--params", params, "--receipt", f"{out}.json", "--workers", "1", *more)
+    return demo(
+        "longer",
+        "--input",
+        recordings["output"],
+        "--output",
+        str(out),
+        "--params",
+        params,
+        "--receipt",
+        f"{out}.json",
+        "--workers",
+        "1",
+        *more,
+    )
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -53,7 +66,9 @@ def test_other_parameters_give_another_folder_and_runtime_ones_do_not(demo, reco
 def test_a_shard_is_an_input_of_its_own(demo, recordings, tmp_path):
     assert [s.partition("#")[2] for s in recordings["shards"]] == ["00000", "00001"]
     for shard, seconds in zip(recordings["shards"], (5.0, 4.0), strict=True):
-        code, _, err = demo("longer", "--input", shard, "--output", str(tmp_path / "out"), "--receipt", str(tmp_path / "r.json"), "--workers", "1")
+        code, _, err = demo(
+            "longer", "--input", shard, "--output", str(tmp_path / "out"), "--receipt", str(tmp_path / "r.json"), "--workers", "1"
+        )
         assert code == 0, err
         assert json.loads((tmp_path / "r.json").read_text())["seconds"]["out"] == seconds
 
@@ -72,7 +87,10 @@ def test_an_empty_source_exits_99(demo, tmp_path):
         (["first", "--input", "/nowhere", "--output", "{out}"], "input /nowhere: there is no such folder"),
         (["longer", "--output", "{out}", "--params", '{"min": 2}'], "--params: min: Extra inputs are not permitted"),
         (["longer", "--output", "{out}", "--params", "{"], "--params: JSON: Invalid JSON"),
-        (["longer", "--output", "{out}", "--params", '{"min_s": -1}'], "--params: min_s: Input should be greater than or equal to 0"),
+        (
+            ["longer", "--output", "{out}", "--params", '{"min_s": -1}'],
+            "--params: min_s: Input should be greater than or equal to 0",
+        ),
         (["longer", "--input", "ftp://x/y", "--output", "{out}"], "no storage for 'ftp://'"),
     ],
 )
@@ -100,7 +118,17 @@ def test_a_crashing_worker_costs_one_unit(demo, recordings, tmp_path):
 
 
 def test_sigterm_leaves_nothing_visible(start, recordings, tmp_path):
-    process = start("longer", "--input", recordings["output"], "--output", str(tmp_path / "out"), "--params", '{"sleep_s": 5}', "--workers", "1")
+    process = start(
+        "longer",
+        "--input",
+        recordings["output"],
+        "--output",
+        str(tmp_path / "out"),
+        "--params",
+        '{"sleep_s": 5}',
+        "--workers",
+        "1",
+    )
     wait_for(lambda: any((tmp_path / "out").glob(".staging-*")))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 143
@@ -111,7 +139,17 @@ def test_sigterm_leaves_nothing_visible(start, recordings, tmp_path):
 def test_sigkill_at_any_moment_then_a_rerun_gives_the_same_bytes(start, demo, recordings, tmp_path, after_s):
     run_longer(demo, recordings, tmp_path / "whole")
     whole = next((tmp_path / "whole").iterdir())
-    process = start("longer", "--input", recordings["output"], "--output", str(tmp_path / "out"), "--params", '{"sleep_s": 0.6}', "--workers", "1")
+    process = start(
+        "longer",
+        "--input",
+        recordings["output"],
+        "--output",
+        str(tmp_path / "out"),
+        "--params",
+        '{"sleep_s": 0.6}',
+        "--workers",
+        "1",
+    )
     wait_for(lambda: any((tmp_path / "out").glob(".staging-*")))
     time.sleep(after_s)
     process.kill()

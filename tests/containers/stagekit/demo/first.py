@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stagekit.storage import join, local_copy, resolve
 from stagekit.stage import Context, EmptyInput, Params, stage
+from stagekit.storage import join, local_copy, resolve
 
 
 class FirstParams(Params):
@@ -22,7 +22,20 @@ def run(ctx: Context[FirstParams]) -> None:
                 row_id = f"{name}-{number}"
                 ctx.enter(row_id, float(line))
                 ctx.keep(row_id, float(line))
-                ctx.write("recordings", {
-                    "recording_id": row_id, "uri": "file:///x", "bytes": 1, "duration_s": float(line), "samples": int(float(line) * 16000),
-                    "sample_rate": 16000, "channels": 1, "codec": "flac", "container": "flac", "bit_rate": None, "fingerprint": [],
-                }, shard)  # fmt: skip
+                ctx.write(
+                    "recordings",
+                    {
+                        "recording_id": row_id,
+                        "uri": "file:///x",
+                        "bytes": 1,
+                        "duration_s": float(line),
+                        "samples": int(float(line) * 16000),
+                        "sample_rate": 16000,
+                        "channels": 1,
+                        "codec": "flac",
+                        "container": "flac",
+                        "bit_rate": None,
+                        "fingerprint": [],
+                    },
+                    shard,
+                )

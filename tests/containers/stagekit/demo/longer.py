@@ -5,9 +5,9 @@ import signal
 import time
 
 from pydantic import Field
-from stagekit.stage import RUNTIME, Context, Crashed, Params, Reason, stage
 
 from demo.helper import LIMIT
+from stagekit.stage import RUNTIME, Context, Crashed, Params, Reason, stage
 
 
 class LongerParams(Params):

@@ -1,0 +1,81 @@
+"""Audio in: what ffmpeg makes of real encodings, decoded exactly and in bounded memory."""
+
+import random
+import subprocess
+
+import numpy as np
+import pytest
+
+from stagekit import audio
+
+HEADER_ONLY = b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80>\0\0\0}\0\0\x02\0\x10\0data\0\0\0\0"
+
+
+def tone(path, *options, seconds=2.0, source="sine=frequency=440:sample_rate=48000"):
+    command = [audio.ffmpeg(), "-v", "error", "-f", "lavfi", "-i", f"{source}:duration={seconds}", *options, "-y", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "codec", "channels", "rate"),
+    [
+        ("a.wav", ["-ac", "1"], "pcm_s16le", 1, 48000),
+        ("a.wav", ["-ac", "1", "-ar", "8000", "-acodec", "pcm_u8"], "pcm_u8", 1, 8000),
+        ("a.flac", ["-ac", "2", "-ar", "44100"], "flac", 2, 44100),
+        ("a.mp3", ["-ac", "1", "-ar", "22050", "-b:a", "32k"], "mp3", 1, 22050),
+        ("a.ogg", ["-ac", "2", "-acodec", "libvorbis"], "vorbis", 2, 48000),
+        ("a.opus", ["-ac", "1", "-acodec", "libopus"], "opus", 1, 48000),
+        ("a.m4a", ["-ac", "6"], "aac", 6, 48000),
+        ("a.webm", ["-ac", "1", "-acodec", "libopus"], "opus", 1, 48000),
+        ("a.wma", ["-ac", "2"], "wmav2", 2, 48000),
+    ],
+)
+def test_probe_and_decode(tmp_path, name, options, codec, channels, rate):
+    path = tone(tmp_path / name, *options)
+    probe = audio.probe(path)
+    assert (probe.codec, probe.channels, probe.sample_rate) == (codec, channels, rate)
+    assert probe.duration_s == pytest.approx(2.0, abs=0.1)
+    with audio.open_pcm(path) as pcm:
+        assert pcm.duration_s == pytest.approx(2.0, abs=0.1) and not pcm.complaints
+        spectrum = np.abs(np.fft.rfft(pcm.read(8000, 24000)))
+        assert np.argmax(spectrum) == pytest.approx(440, abs=2), "16,000 samples of one second: bin = Hz"
+
+
+def test_a_wrong_extension_does_not_matter(tmp_path):
+    path = tone(tmp_path / "a.mp3", "-ac", "1")
+    assert audio.probe(path.rename(tmp_path / "a.wav")).codec == "mp3"
+
+
+def test_blocks_are_the_whole(tmp_path):
+    with audio.open_pcm(tone(tmp_path / "a.flac", "-ac", "1")) as pcm:
+        blocks = list(pcm.blocks(7000))
+        assert [start for start, _ in blocks] == list(range(0, len(pcm), 7000))
+        assert np.array_equal(np.concatenate([b for _, b in blocks]), pcm.read())
+
+
+@pytest.mark.parametrize(("data", "said"), [(b"", "0 bytes"), (b"not audio" * 100, "Invalid data"), (HEADER_ONLY, "no samples")])
+def test_what_is_not_audio_says_so(tmp_path, data, said):
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    with pytest.raises(audio.AudioError, match=said):
+        audio.decode(path)
+
+
+def test_a_broken_file_is_decoded_as_far_as_it_goes_and_its_header_tells_on_it(tmp_path):
+    path = tone(tmp_path / "a.flac", "-ac", "1", source="anoisesrc=sample_rate=16000", seconds=10)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 9000] = random.Random(1).randbytes(9000)
+    path.write_bytes(bytes(data))
+    with audio.open_pcm(path) as pcm:
+        assert 5 < pcm.duration_s < audio.probe(path).duration_s - 0.1
+
+
+def test_a_video_gives_its_sound_and_a_picture_gives_none(tmp_path):
+    ffmpeg = [audio.ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64:rate=5"]
+    subprocess.run([*ffmpeg, "-f", "lavfi", "-i", "sine=duration=1", "-shortest", "-y", str(tmp_path / "a.mp4")], check=True)
+    assert audio.decode(tmp_path / "a.mp4").shape[0] == pytest.approx(16000, abs=1600)
+    subprocess.run([*ffmpeg, "-y", str(tmp_path / "silent.mp4")], check=True)
+    with pytest.raises(audio.AudioError, match="no audio stream"):
+        audio.probe(tmp_path / "silent.mp4")

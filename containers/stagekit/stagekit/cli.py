@@ -40,6 +40,20 @@ def load_stage(package: str, stages: Mapping[str, str], name: str) -> Stage:
     return found[0]
 
 
+def describe(stage: Stage) -> dict[str, Any]:
+    """What a stage is, for documentation and for checks of a chain of stages."""
+    return {
+        "image": stage.image,
+        "stage": stage.name,
+        "summary": (importlib.import_module(stage.run.__module__).__doc__ or "").strip().partition("\n")[0],
+        "unit": stage.unit,
+        "reads": list(stage.reads),
+        "writes": list(stage.writes),
+        "raw_inputs": stage.raw_inputs,
+        "params": stage.params.model_json_schema(),
+    }
+
+
 def main(package: str, stages: Mapping[str, str], argv: list[str] | None = None) -> NoReturn:
     """Run one stage and exit: 0 done or nothing to do, 99 empty input, 1 an error (one line on stderr), 143 on SIGTERM.
 
@@ -49,7 +63,7 @@ def main(package: str, stages: Mapping[str, str], argv: list[str] | None = None)
         argv: arguments, default the process's.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=f"Stages of the image '{package}'.")
-    parser.add_argument("stage", choices=sorted(stages), help="what to run")
+    parser.add_argument("stage", choices=[*sorted(stages), "describe"], help="what to run; 'describe' prints all stages as JSON")
     parser.add_argument("--input", action="append", default=[], metavar="[ROLE=]URI[#SHARD]", help="input; may be repeated")
     parser.add_argument("--output", metavar="URI", help="folder in which the output folder, named by its fingerprint, is made")
     parser.add_argument("--params", default="{}", metavar="JSON", help="parameters as JSON, or @FILE")
@@ -61,6 +75,9 @@ def main(package: str, stages: Mapping[str, str], argv: list[str] | None = None)
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        if args.stage == "describe":
+            print(json.dumps([describe(load_stage(package, stages, name)) for name in sorted(stages)], indent=1))
+            sys.exit(0)
         stage = load_stage(package, stages, args.stage)
         if args.schema:
             print(json.dumps(stage.params.model_json_schema(), indent=1))

@@ -2,10 +2,13 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import environment
 
 
 def run_longer(demo, recordings, out, params="{}", *more):
@@ -167,3 +170,17 @@ def wait_for(condition, timeout_s=30):
     while not condition():
         assert time.monotonic() < until, "timed out"
         time.sleep(0.02)
+
+
+def test_a_full_disk_is_one_clear_line_and_nothing_half_visible(recordings, tmp_path):
+    """On a file system of its own, too small for the output, in a user namespace (no root needed)."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    argv = [sys.executable, "-m", "demo", "longer", "--input", recordings["output"], "--output", f"{disk}/out", "--workers", "0"]
+    script = 'mount -t tmpfs -o size=8k tmpfs "$0" && "$@"; code=$?; ls -A "$0/out" >&2; exit $code'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(disk), *argv]
+    if subprocess.run([*command[:4], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets no user make a mount namespace")
+    run = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("demo longer: No space left on device"), run.stderr

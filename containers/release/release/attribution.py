@@ -1,0 +1,35 @@
+"""Licenses by name, and the line that credits a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CHANGES = "cut into utterances and converted to 16 kHz mono FLAC"
+"""What CC licenses ask to be said of an adaptation."""
+
+
+def license_name(item: Mapping[str, Any]) -> str:
+    """A license as people write it.
+
+    >>> license_name({"license_family": "by-sa", "license_version": "3.0", "license_jurisdiction": "de"})
+    'CC BY-SA 3.0 DE'
+    >>> license_name({"license_family": "us-gov", "license_version": None, "license_jurisdiction": None})
+    'work of the US government'
+    """
+    names = {"by": "CC BY", "by-sa": "CC BY-SA", "cc0": "CC0", "pd": "public domain", "us-gov": "work of the US government"}
+    parts = [names[item["license_family"]], item["license_version"] or "", (item["license_jurisdiction"] or "").upper()]
+    return " ".join(p for p in parts if p)
+
+
+def attribution(item: Mapping[str, Any]) -> str:
+    """Title, author, source and license of an item, one line (Creative Commons, "recommended practices for attribution").
+
+    >>> attribution({"title": "Talk", "creator": None, "url": "https://x.org/t", "identifier": "t", "license_family": "by",
+    ...     "license_version": "4.0", "license_jurisdiction": None, "license_url": "https://creativecommons.org/licenses/by/4.0/"})
+    '"Talk" by unnamed creator, https://x.org/t, CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)'
+    """
+    title = " ".join((item["title"] or item["identifier"]).split())
+    creator = " ".join((item["creator"] or "unnamed creator").split())
+    source = item["url"] or item["identifier"]
+    return f'"{title}" by {creator}, {source}, {license_name(item)} ({item["license_url"]})'

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from stagekit.errors import EmptyInput, StageError
 from stagekit.progress import clock
-from stagekit.stage import Outcome, Stage, run_stage
+from stagekit.run import Outcome, run_stage
+from stagekit.stage import Stage
 from stagekit.storage import resolve
 
 EXIT_EMPTY = 99

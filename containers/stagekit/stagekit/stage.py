@@ -29,31 +29,23 @@ then ``python -m demo longer --input file:///in --output file:///out --params '{
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import socket
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from stagekit import code
 from stagekit.errors import EmptyInput, StageError
 from stagekit.folder import FILE_NAME, TableWriter, iterate_files, read_files
+from stagekit.inputs import SUCCESS, Input
 from stagekit.ledger import Ledger
 from stagekit.pool import Crashed, map_units
 from stagekit.progress import Progress
-from stagekit.storage import join, local_copy, resolve, sha256_file
+from stagekit.storage import join, local_copy
 from stagekit.tables import REJECTIONS, TABLES, Reason
-
-SUCCESS = "_SUCCESS.json"
 
 RUNTIME = {"speechmill": "runtime"}
 """``json_schema_extra`` of a parameter that cannot change the output (a location, a rate limit): not in the fingerprint."""
@@ -127,58 +119,6 @@ def stage(
         return Stage(name, version, params, unit, tuple(reads), tuple(writes), raw_inputs, tuple(libraries), model_digest, run)
 
     return register
-
-
-@dataclass
-class Input:
-    """One input folder, or one shard of it."""
-
-    role: str
-    uri: str
-    shard: str | None
-    digest: str
-    success: dict[str, Any] | None
-
-    @classmethod
-    def parse(cls, text: str, raw_allowed: bool) -> Input:
-        """From ``[ROLE=]URI[#SHARD]``.
-
-        Raises:
-            StageError: the folder has not been finished, or is not there.
-        """
-        role, separator, rest = text.partition("=")
-        if not separator or not role.isidentifier():
-            role, rest = "", text
-        uri, _, shard = rest.partition("#")
-        store, path = resolve(uri)
-        marker = f"{path}/{SUCCESS}"
-        if store.exists(marker):
-            success = json.loads(store.read_bytes(marker))
-            files = {n: f["sha256"] for n, f in success["files"].items() if not shard or f"-{shard}." in n}
-            digest = _digest({"fingerprint": success["fingerprint"], "files": files})
-            return cls(role, uri, shard or None, digest, success)
-        listing = [(name, size) for name, size in store.list(path)]
-        if not raw_allowed:
-            raise StageError(f"input {uri}: no {SUCCESS} in it; the stage that makes it has not finished, or the URI is wrong")
-        if not listing and not store.exists(path):
-            local = store.local(path)
-            if local is None or not local.is_dir():
-                raise StageError(f"input {uri}: there is no such folder")
-        files = {}
-        for name, _size in listing:
-            with local_copy(join(uri, name)) as local_path:
-                files[name] = sha256_file(local_path)
-        return cls(role, uri, shard or None, _digest(files), None)
-
-    def tables(self) -> list[str]:
-        """Names of its Parquet files."""
-        if self.success is None:
-            return []
-        return [n for n in self.success["files"] if FILE_NAME.fullmatch(n) and (self.shard is None or f"-{self.shard}." in n)]
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
 @dataclass
@@ -327,138 +267,4 @@ class Context(Generic[P]):
             progress.advance(weigh(unit))
 
 
-def fingerprint(stage: Stage, params: Params, inputs: Sequence[Input]) -> str:
-    """The name of a stage's output: equal if and only if nothing that decides the output has changed. 32 hex characters."""
-    tables = sorted({*stage.reads, *stage.writes, REJECTIONS.name})
-    parts = {
-        "stage": f"{stage.image}.{stage.name}.{stage.version}",
-        "code": code.digest(stage.run.__module__),
-        "schemas": {t: str(TABLES[t].schema) + str(TABLES[t].version) for t in tables},
-        "libraries": {name: metadata.version(name) for name in stage.libraries},
-        "models": dict(stage.model_digest(params)) if stage.model_digest else {},
-        "params": params.fingerprint(),
-        "inputs": [[i.role, i.digest] for i in inputs],
-    }
-    return _digest(parts)[:32]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run came to."""
-
-    output: str
-    skipped: bool
-    success: dict[str, Any]
-
-    def receipt(self) -> dict[str, Any]:
-        """What an operator needs: where, which shards, how much."""
-        ledger = self.success["ledger"]
-        return {
-            "output": self.output,
-            "skipped": self.skipped,
-            "shards": [f"{self.output}#{shard}" for shard in self.success["shards"]],
-            "rows": self.success["rows"],
-            "seconds": {"in": ledger["in"]["seconds"], "out": ledger["out"]["seconds"]},
-            "metrics": self.success["metrics"],
-        }
-
-
-def run_stage(stage: Stage, inputs: Sequence[str], base: str, params: Params, *, workers: int, quiet: bool) -> Outcome:
-    """Run a stage, or find that its output is there already.
-
-    Args:
-        stage: the stage.
-        inputs: ``[ROLE=]URI[#SHARD]``.
-        base: folder in which the output folder, named by the fingerprint, is made.
-        params: its parameters.
-        workers: processes for :meth:`Context.map`.
-        quiet: no progress.
-
-    Raises:
-        EmptyInput: the stage found nothing to do.
-        StageError: anything a person has to act on.
-    """
-    opened = [Input.parse(text, stage.raw_inputs) for text in inputs]
-    name = fingerprint(stage, params, opened)
-    output = join(base, name)
-    store, path = resolve(output)
-    if store.exists(f"{path}/{SUCCESS}"):
-        return Outcome(output, True, json.loads(store.read_bytes(f"{path}/{SUCCESS}")))
-    staging = _staging(store.local(path), name)
-    context: Context[Any] = Context(stage, params, opened, staging, workers, quiet, Ledger(stage.unit))
-    started, cpu = time.monotonic(), _cpu_s()
-    try:
-        with context._open:
-            stage.run(context)
-        for table in stage.writes:
-            if not any(t == table for t, _ in context._writers):
-                context._writer(table, 0)
-        for writer in context._writers.values():
-            writer.close()
-        success = _success(context, name, time.monotonic() - started, _cpu_s() - cpu)
-        (staging / SUCCESS).write_text(json.dumps(success, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        store.commit_folder(staging, path)
-    finally:
-        _remove(staging)
-    return Outcome(output, False, json.loads(store.read_bytes(f"{path}/{SUCCESS}")))
-
-
-def _staging(target: Path | None, name: str) -> Path:
-    """A hidden folder beside the output, where a rename will do; what killed runs left there is removed."""
-    import tempfile
-
-    if target is None:
-        return Path(tempfile.mkdtemp(prefix=f"speechmill-{name}-"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    host = socket.gethostname()
-    for old in target.parent.glob(f".staging-{name}@*"):
-        where, _, pid = old.name.rpartition("@")
-        if where.endswith(f"@{host}") and pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            _remove(old)
-    staging = target.parent / f".staging-{name}@{host}@{os.getpid()}"
-    _remove(staging)
-    staging.mkdir()
-    return staging
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _cpu_s() -> float:
-    t = os.times()
-    return t.user + t.system + t.children_user + t.children_system
-
-
-def _success(context: Context[Any], name: str, wall_s: float, cpu_s: float) -> dict[str, Any]:
-    files = {
-        f.relative_to(context.staging).as_posix(): {"sha256": sha256_file(f), "bytes": f.stat().st_size}
-        for f in sorted(context.staging.rglob("*"))
-        if f.is_file()
-    }
-    rows: dict[str, int] = {}
-    for (table, _), writer in context._writers.items():
-        rows[table] = rows.get(table, 0) + writer.rows
-    stage = context.stage
-    return {
-        "stage": f"{stage.image}.{stage.name}",
-        "fingerprint": name,
-        "params": context.params.model_dump(mode="json"),
-        "inputs": [{"role": i.role, "uri": i.uri, "shard": i.shard, "digest": i.digest} for i in context.inputs],
-        "files": files,
-        "rows": dict(sorted(rows.items())),
-        "shards": sorted({f"{shard:05d}" for (table, shard) in context._writers if table != REJECTIONS.name}),
-        "ledger": context.ledger.balance(),
-        "metrics": context.metrics,
-        "versions": {n: metadata.version(n) for n in (*stage.libraries, "pyarrow")},
-        "run": {
-            "wall_s": round(wall_s, 3), "cpu_s": round(cpu_s, 3), "bytes_out": sum(f["bytes"] for f in files.values()),
-            "host": socket.gethostname(), "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
-    }  # fmt: skip
-
-
-__all__ = ["RUNTIME", "Context", "Crashed", "EmptyInput", "Input", "Outcome", "Params", "Reason", "Stage", "StageError"]
-__all__ += ["run_stage", "stage"]
+__all__ = ["RUNTIME", "SUCCESS", "Context", "Crashed", "EmptyInput", "Input", "Params", "Reason", "Stage", "StageError", "stage"]

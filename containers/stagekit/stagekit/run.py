@@ -30,7 +30,7 @@ def fingerprint(stage: Stage, params: Params, inputs: Sequence[Input]) -> str:
         "code": code.digest(stage.run.__module__),
         "schemas": {t: str(TABLES[t].schema) + str(TABLES[t].version) for t in tables},
         "libraries": {name: metadata.version(name) for name in stage.libraries},
-        "models": dict(stage.modeldigest(params)) if stage.model_digest else {},
+        "models": dict(stage.model_digest(params)) if stage.model_digest else {},
         "params": params.fingerprint(),
         "inputs": [[i.role, i.digest] for i in inputs],
     }

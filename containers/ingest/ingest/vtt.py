@@ -61,9 +61,14 @@ def _timing_follows(lines: list[str], position: int) -> bool:
 
 
 def _block(lines: list[str], position: int) -> tuple[list[str], int]:
-    """Lines up to a blank line, a timing line, or an identifier that a timing line follows; and where to go on."""
+    """Lines up to an empty line or a timing line, and where to go on.
+
+    A line of blanks is part of a cue (YouTube's start with one), unless a timing line or its identifier follows.
+    """
     body = []
-    while position < len(lines) and lines[position].strip() and not TIMING.match(lines[position]):
+    while position < len(lines) and lines[position] and not TIMING.match(lines[position]):
+        if not lines[position].strip() and any(TIMING.match(line) for line in lines[position + 1 : position + 3]):
+            break
         body.append(lines[position])
         position += 1
     return body, position

@@ -5,6 +5,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3.11
 PORT ?= 8080
+SCHEDULES ?= off
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 # An image is a folder under containers/ with a lock; stagekit has none, for every image has it on its path.
@@ -30,10 +31,10 @@ demo: envs ## Harvest and release the samples through Airflow; prints where ever
 	@$(PY) -m scripts.demo
 
 serve: envs ## Start Airflow with its UI on http://localhost:8080 (another port: make serve PORT=9090)
-	@$(PY) -m scripts.serve start --port $(PORT)
+	@SPEECHMILL_SCHEDULES=$(SCHEDULES) $(PY) -m scripts.server start --port $(PORT)
 
 stop: ## Stop the Airflow that `make serve` started
-	@$(PYTHON) -m scripts.serve stop
+	@$(PYTHON) -m scripts.server stop
 
 test: setup ## Run all tests, each image's in its own environment (one part: make test PART=containers/align)
 	@$(PYTHON) scripts/test.py $(PART)

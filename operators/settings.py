@@ -22,16 +22,18 @@ class Settings:
         runner: how stages run: ``process``.
         config: folder with ``languages.yaml``, ``pools.json`` and ``policies/``.
         workers: processes a stage may use; 0 lets the stage take every core.
+        schedules: whether DAGs fire by themselves; off where a person tries things out, so that unpausing a DAG starts nothing.
     """
 
     root: str
     runner: str
     config: Path
     workers: int
+    schedules: bool
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read ``SPEECHMILL_ROOT``, ``SPEECHMILL_RUNNER``, ``SPEECHMILL_CONFIG`` and ``SPEECHMILL_WORKERS``.
+        """Read ``SPEECHMILL_ROOT``, ``_RUNNER``, ``_CONFIG``, ``_WORKERS`` and ``_SCHEDULES`` (``on``, the default, or ``off``).
 
         Raises:
             ValueError: a variable holds what cannot be used; the message names it.
@@ -43,11 +45,15 @@ class Settings:
         workers = env.get("SPEECHMILL_WORKERS") or "0"
         if not workers.isdecimal():
             raise ValueError(f"SPEECHMILL_WORKERS={workers}: expected a number of processes, or 0 for every core")
+        schedules = env.get("SPEECHMILL_SCHEDULES") or "on"
+        if schedules not in ("on", "off"):
+            raise ValueError(f"SPEECHMILL_SCHEDULES={schedules}: expected on or off")
         return cls(
             root=_uri(env.get("SPEECHMILL_ROOT") or str(REPO / "warehouse")),
             runner=runner,
             config=Path(env.get("SPEECHMILL_CONFIG") or REPO / "config"),
             workers=int(workers),
+            schedules=schedules == "on",
         )
 
 

@@ -15,12 +15,14 @@ from operators.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+RETURNED = ("output", "shards", "rows", "seconds", "metrics")
+
 
 class StageOperator(BaseOperator):
     """Run ``python -m <image> <stage>`` and return its receipt.
 
-    The XCom values are ``output`` (URI), ``shards`` (``URI#NNNNN``, to map over), ``rows``, ``seconds`` and ``metrics``; each
-    under its own key too. Exit 99 skips the task, any other but 0 fails it with the last line that the stage wrote.
+    Returned are the receipt's ``output`` (URI), ``shards`` (``URI#NNNNN``), ``rows``, ``seconds`` and ``metrics``; ``output`` has
+    an XCom key of its own. Exit 99 skips the task, any other but 0 fails it with the last line that the stage wrote.
 
     Args:
         image: folder under containers/.
@@ -31,6 +33,8 @@ class StageOperator(BaseOperator):
         stage_params: the stage's parameters; strings are templates. Templated.
         from_run: names of run parameters (the trigger form) that are handed to the stage under the same name, typed as they are;
             an empty one is left to the stage's own default.
+        returns: return this one value of the receipt instead, such as ``shards``: only a returned list can be mapped over.
+        fail_if_empty: fail on exit 99 too, where nothing to do means that somebody asked for the wrong thing.
         skip_if: metric of the receipt that, when true, marks this task as skipped, and so what follows.
     """
 
@@ -48,13 +52,14 @@ class StageOperator(BaseOperator):
         roles: Mapping[str, Any] | None = None,
         stage_params: Mapping[str, Any] | None = None,
         from_run: Sequence[str] = (),
+        returns: str = "",
+        fail_if_empty: bool = False,
         skip_if: str = "",
         **kwargs: Any,
     ) -> None:
         """See the class."""
         kwargs.setdefault("task_id", stage)
         kwargs.setdefault("map_index_template", "{{ shard }}")
-        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.image = image
         self.stage = stage
@@ -63,10 +68,12 @@ class StageOperator(BaseOperator):
         self.roles = dict(roles or {})
         self.stage_params = dict(stage_params or {})
         self.from_run = tuple(from_run)
+        self.returns = returns
+        self.fail_if_empty = fail_if_empty
         self.skip_if = skip_if
         self._runner: Runner | None = None
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Run the stage; see the class for what comes back.
 
         Raises:
@@ -86,7 +93,8 @@ class StageOperator(BaseOperator):
         context["shard"] = shard or _shard_label(receipt)  # type: ignore[typeddict-unknown-key]
         if self.skip_if and (said := receipt["metrics"].get(self.skip_if)):
             raise AirflowSkipException(said if isinstance(said, str) else f"{self.image} {self.stage} says: {self.skip_if}")
-        return {name: receipt[name] for name in ("output", "shards", "rows", "seconds", "metrics")}
+        context["ti"].xcom_push(key="output", value=receipt["output"])
+        return receipt[self.returns] if self.returns else {name: receipt[name] for name in RETURNED}
 
     def call(self, context: Context, settings: Settings) -> StageCall:
         """The stage call of this task, with everything resolved."""
@@ -106,7 +114,7 @@ class StageOperator(BaseOperator):
 
     def _check(self, ended: Exit) -> None:
         if ended.code == EXIT_EMPTY:
-            raise AirflowSkipException(ended.last_line)
+            raise (AirflowFailException if self.fail_if_empty else AirflowSkipException)(ended.last_line)
         if ended.code != 0:
             raise AirflowException(ended.explain())
 

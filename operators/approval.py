@@ -1,0 +1,37 @@
+"""The last word before something is published: a person's, unless the run says that nobody needs to be asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+ANSWER_WITHIN = timedelta(days=14)
+
+
+class ReleaseApproval(ApprovalOperator):
+    """Ask a person to approve; go on at once with ``approval=auto``; stop here with ``dry_run``.
+
+    Reads the run's parameters ``approval`` and ``dry_run``. An answer that does not come within ``ANSWER_WITHIN`` is a Reject, and a
+    Reject skips all that follows: what comes after must keep the trigger rule ``all_success``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Subject and body are templated."""
+        super().__init__(
+            defaults=self.REJECT, response_timeout=ANSWER_WITHIN, ignore_downstream_trigger_rules=True, **kwargs
+        )
+
+    def execute(self, context: Context) -> Any:
+        """Ask, or not."""
+        if context["params"]["dry_run"]:
+            raise AirflowSkipException("dry run: everything is made, nothing is published")
+        if context["params"]["approval"] == "auto":
+            self.log.info("approval=auto: nobody is asked.")
+            return {"chosen_options": [self.APPROVE], "responded_by_user": None}
+        return super().execute(context)

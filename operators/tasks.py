@@ -1,0 +1,86 @@
+"""What the DAG files of one dataset share: macros that turn a run into URIs, and a shorthand for its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pendulum
+from airflow.sdk import CronPartitionTimetable
+
+from operators import keys, paths
+from operators.registry import Language
+from operators.settings import Settings
+from operators.stage import StageOperator
+
+Macro = Callable[[Any, Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One language of one dataset, in this installation."""
+
+    settings: Settings
+    dataset: str
+    language: Language
+
+    def harvest_macros(self) -> dict[str, Macro]:
+        """Macros of ``(dag_run, params)``: ``month``, ``batch`` (URI), and ``location``."""
+        month = keys.batch_key
+        return {
+            "month": month,
+            "batch": lambda dag_run, params: paths.batch(*self._place, month(dag_run, params)),
+            "reports": lambda dag_run, params: paths.quality(*self._place, month(dag_run, params)),
+            "location": lambda dag_run, params: str(params["location"]).replace("{month}", month(dag_run, params)),
+        }
+
+    def release_macros(self) -> dict[str, Macro]:
+        """Macros of ``(dag_run, params)``: ``version``, ``month``, ``work``, ``reports`` (URIs), and ``seal``, empty by hand."""
+        version = keys.release_version
+
+        def seal(dag_run: Any, params: Mapping[str, Any]) -> str:
+            wanted = version(dag_run, params)
+            return "" if keys.by_hand(wanted) else paths.seal(*self._place, wanted)
+
+        return {
+            "version": version,
+            "month": lambda dag_run, params: keys.month_of(version(dag_run, params)),
+            "work": lambda dag_run, params: paths.work(*self._place, version(dag_run, params)),
+            "reports": lambda dag_run, params: paths.quality(*self._place, version(dag_run, params)),
+            "seal": seal,
+            "parent": lambda _dag_run, _params: self._parent(),
+        }
+
+    def stage(self, base: str, image: str, name: str, **kwargs: Any) -> StageOperator:
+        """A stage below ``base``; what the registry says of it wins over ``stage_params``."""
+        task_id = kwargs.setdefault("task_id", name)
+        stage_params = {**kwargs.pop("stage_params", {}), **self.language.stage(name)}
+        return StageOperator(image=image, stage=name, base=f"{base}/{task_id}", stage_params=stage_params, **kwargs)
+
+    def _parent(self) -> str:
+        """The index of the release before, from which packaging reuses what has not changed; empty if there is none."""
+        latest = f"{paths.releases(*self._place)}/latest.json"
+        if not paths.exists(latest):
+            return ""
+        return f"{paths.release(*self._place, paths.read_json(latest)['version'])}/index"
+
+    @property
+    def _place(self) -> tuple[str, str, str]:
+        return self.settings.root, self.dataset, self.language.code
+
+
+NEVER = pendulum.datetime(2200, 1, 1, tz="UTC")
+
+
+def monthly(settings: Settings, language: Language) -> dict[str, Any]:
+    """When the DAGs of a language run: the first of each month, 04:00 UTC, for the month before, which is the partition key.
+
+    With schedules off the first run lies in 2200; partition keys, backfills and runs by hand work as always.
+    """
+    since = pendulum.from_format(language.since, "YYYY.MM", tz="UTC")
+    return {
+        "schedule": CronPartitionTimetable("0 4 1 * *", timezone="UTC", run_offset=-1, key_format=keys.KEY_FORMAT),
+        "start_date": since if settings.schedules else NEVER,
+        "catchup": False,
+    }

@@ -37,17 +37,17 @@ stop: ## Stop the Airflow that `make serve` started
 	@$(PYTHON) -m scripts.server stop
 
 test: setup ## Run all tests, each image's in its own environment (one part: make test PART=containers/align)
-	@$(PYTHON) scripts/test.py $(PART)
+	@$(PYTHON) scripts/run_tests.py $(PART)
 
 lint: .venvs/lint/.stamp ## Check style (ruff) over the tree
 	@.venvs/lint/bin/ruff check .
 	@.venvs/lint/bin/ruff format --check -q . || true
 
 types: setup ## Check types (mypy), each image against its own environment
-	@$(PYTHON) scripts/types.py
+	@$(PYTHON) scripts/typecheck.py
 
 docs: envs ## Generate docs/DAGS.md and docs/data-contract.md
-	@$(PYTHON) scripts/docs.py
+	@$(PYTHON) scripts/make_docs.py
 
 lock: .venvs/uv/.stamp ## Renew the locks after a requirements.in changed (newest versions: make lock UPGRADE=1)
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -1,34 +1,38 @@
 """Harvest of one month of The People's Speech, one DAG a language.
 
-**What it does.** Finds items with an open license and human captions (`discover`), downloads and checks them (`fetch`), and aligns
-audio to text (`recognize`, `align`, `score`). Work is mapped over shards of some hours of audio, and a shard flows on without
-waiting for the others. `gate_recordings` and `gate_segments` are Great Expectations suites: a critical failure stops the run there.
-`seal` then writes `batches/peoples_speech/<language>/<YYYY.MM>/batch.json`: from now on this month belongs to the next releases.
+**What it does.** Finds items with an open license and human captions (`discover`), downloads and checks them
+(`fetch`), and aligns audio to text (`recognize`, `align`, `score`). Work is mapped over shards of some hours of
+audio, and a shard flows on without waiting for the others. `gate_recordings` and `gate_segments` are Great
+Expectations suites: a critical failure stops the run there. `seal` then writes
+`batches/peoples_speech/<language>/<YYYY.MM>/batch.json`: from now on this month belongs to the next releases.
 
-**When.** On the first of each month at 04:00 UTC, for the month before: its partition key is that month, `YYYY.MM`. A month with
-nothing new seals an empty batch.
+**When.** On the first of each month at 04:00 UTC, for the month before: its partition key is that month, `YYYY.MM`. A
+month with nothing new seals an empty batch.
 
-**By hand.** Trigger it with a partition key, or with the parameter *month*; a run with neither fails in its first task. A rerun is
-free: each stage finds what it made before, and does only what is new or was changed.
+**By hand.** Trigger it with a partition key, or with the parameter *month*; a run with neither fails in its first
+task. A rerun is free: each stage finds what it made before, and does only what is new or was changed.
 
-**A new language's past.** `airflow backfill create --dag-id peoples_speech_harvest__<language> --from-date 2026-01-01 --to-date
-2026-03-31` makes one run, and one batch, a month, and no release. Then run `peoples_speech_release__<language>` once by hand, with
-version `2026.03.1`: it takes in every sealed month up to that one.
+**A new language's past.** `airflow backfill create --dag-id peoples_speech_harvest__<language> --from-date 2026-01-01
+--to-date 2026-03-31` makes one run, and one batch, a month, and no release. Then run
+`peoples_speech_release__<language>` once by hand, with version `2026.03.1`: it takes in every sealed month up to that
+one.
 
-**When it fails.** The task's error is the last line of its stage, and says what to do; its log shows the progress. Clear the failed
-task: nothing of a failed stage is visible, and what was finished is not done again. A failed gate means that what was made is not
-fit for release: the Data Docs that its error names show which rows.
+**When it fails.** The task's error is the last line of its stage, and says what to do; its log shows the progress.
+Clear the failed task: nothing of a failed stage is visible, and what was finished is not done again. A failed gate
+means that what was made is not fit for release: the Data Docs that its error names show which rows.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import pendulum
-from airflow.sdk import DAG, Param, TriggerRule, XComArg, dag, task_group
+from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 
 from operators import keys, paths
 from operators.registry import SOURCES, Language, load_languages
 from operators.settings import Settings
-from operators.tasks import Pipeline, monthly
+from operators.tasks import Pipeline, first_month, monthly
 
 DATASET = "peoples_speech"
 BATCH = "{{ batch(dag_run, params) }}"
@@ -42,10 +46,10 @@ def form(language: Language) -> dict[str, Param]:
         "source": Param(language.source, type="string", enum=list(SOURCES), title="Source", section="What",
                         description="`folder`: audio with captions beside it. `internet_archive`: items added in that month."),
         "location": Param(language.location, type="string", title="Location", section="What",
-                          description="Folder, or address of the archive (empty: its own). `{month}` in it becomes the month."),
-        "limit": Param(0, type="integer", minimum=0, title="Limit", section="How much", description="Most items to take; 0: all."),
-        "shard_hours": Param(language.shard_hours, type="number", exclusiveMinimum=0, title="Hours in a shard", section="How much",
-                             description="Hours of audio that one mapped task works on."),
+                          description="Folder, or address of the archive (empty: its own). `{month}` becomes the month."),
+        "limit": Param(0, type="integer", minimum=0, title="Limit", section="How much", description="Most items; 0: all."),
+        "shard_hours": Param(language.shard_hours, type="number", exclusiveMinimum=0, title="Hours in a shard",
+                             section="How much", description="Hours of audio that one mapped task works on."),
     }  # fmt: skip
 
 
@@ -57,12 +61,14 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
         dag_id=f"{DATASET}_harvest__{language.code}",
         dag_display_name=f"People's Speech: harvest, {language.name}",
         doc_md=__doc__,
+        schedule=monthly(),
+        start_date=first_month(settings, language),
+        catchup=False,
         max_active_runs=1,
         tags=["peoples-speech", "harvest", language.code],
         default_args={"retries": 2, "retry_delay": pendulum.duration(minutes=1)},
         user_defined_macros=here.harvest_macros(),
         params=form(language),
-        **monthly(settings, language),
     )
     def harvest() -> None:
         discover = here.stage(
@@ -73,16 +79,17 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
         )  # fmt: skip
 
         @task_group
-        def shard(items: str) -> tuple[XComArg, ...]:
+        def shard(items: str) -> Any:
             """One shard, from download to scores; it waits for no other."""
             store = {"store": paths.recordings(settings.root)}
-            fetched = here.stage(BATCH, "ingest", "fetch", pool="network", inputs=[items], stage_params=store).output["output"]
-            heard = here.stage(BATCH, "align", "recognize", pool="heavy", inputs=[fetched]).output["output"]
-            aligned = here.stage(BATCH, "align", "align", pool="heavy", inputs=[fetched, heard]).output["output"]
-            scored = here.stage(BATCH, "align", "score", pool="heavy", inputs=[fetched, heard, aligned]).output["output"]
+            fetched = here.stage(BATCH, "ingest", "fetch", pool="network", inputs=[items], stage_params=store).made
+            heard = here.stage(BATCH, "align", "recognize", pool="heavy", inputs=[fetched]).made
+            aligned = here.stage(BATCH, "align", "align", pool="heavy", inputs=[fetched, heard]).made
+            scored = here.stage(BATCH, "align", "score", pool="heavy", inputs=[fetched, heard, aligned]).made
             return fetched, heard, aligned, scored
 
-        fetched, heard, aligned, scored = shard.expand(items=discover.output)
+        made: Any = shard.expand(items=discover.output)
+        fetched, heard, aligned, scored = made
         gates = [
             here.stage(
                 BATCH, "quality", "check", task_id=f"gate_{suite}", inputs=inputs, retries=0,
@@ -92,7 +99,7 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             for suite, inputs in {"recordings": [fetched], "segments": [scored]}.items()
         ]  # fmt: skip
         seal = here.stage(
-            BATCH, "release", "seal", inputs=[discover.output["output"], fetched, heard, aligned, scored],
+            BATCH, "release", "seal", inputs=[discover.made, fetched, heard, aligned, scored],
             trigger_rule=TriggerRule.NONE_FAILED,  # a month with nothing in it, or a shard that lost all, is sealed too
             stage_params={
                 "root": settings.root, "dataset": DATASET, "language": language.code, "key": "{{ month(dag_run, params) }}",

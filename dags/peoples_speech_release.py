@@ -1,23 +1,25 @@
 """Release of The People's Speech, one DAG a language.
 
-**What it does.** Waits for the seal of its month (`wait`, deferred: it holds no worker), takes in all sealed batches up to that month
-(`collect`), finds duplicates (`cluster`), makes subsets by the policy file and splits by connected groups (`split`), packs what is new
-(`package`), checks it (`gate`, Great Expectations), asks a person (`approve`), and publishes (`publish`). Publishing writes
-`release.json` last: before that there is no release, after that it never changes. A release that would equal its parent is not made:
-`publish` is then skipped, and says so.
+**What it does.** Waits for the seal of its month (`wait`, deferred: it holds no worker), takes in all sealed batches
+up to that month (`collect`), finds duplicates (`cluster`), makes subsets by the policy file and splits by connected
+groups (`split`), packs what is new (`package`), checks it (`gate`, Great Expectations), asks a person (`approve`),
+and publishes (`publish`). Publishing writes `release.json` last: before that there is no release, after that it never
+changes. A release that would equal its parent is not made: `publish` is then skipped, and says so.
 
-**When.** On the first of each month at 04:00 UTC, as the harvest; its partition key, the month before, is the release's version.
+**When.** On the first of each month at 04:00 UTC, as the harvest; its partition key, the month before, is the
+release's version.
 
-**By hand.** Trigger it with the parameter *version*: `YYYY.MM.<patch>` waits for no seal and takes in what is sealed up to that month
-(after a backfill, a policy change, a takedown); `YYYY.MM` does what the schedule does. A run without a version and without a
-partition key fails in its first task. *Dry run* makes everything, and stops before publishing: the split record stays as it is.
+**By hand.** Trigger it with the parameter *version*: `YYYY.MM.<patch>` waits for no seal and takes in what is sealed
+up to that month (after a backfill, a policy change, a takedown); `YYYY.MM` does what the schedule does. A run without
+a version and without a partition key fails in its first task. *Dry run* makes everything, and stops before
+publishing: the split record stays as it is.
 
-**Approval.** Browse → Required Actions. *Reject* publishes nothing and leaves what was made for the next run; no answer in two
-weeks is a Reject. Who answered, and when, is the return value of `approve`.
+**Approval.** Browse → Required Actions. *Reject* publishes nothing and leaves what was made for the next run; no
+answer in two weeks is a Reject. Who answered, and when, is the return value of `approve`.
 
-**When it fails.** The task's error is the last line of its stage, and says what to do. A failed `gate` names the Data Docs that show
-which rows; repair the cause (policy, takedown, a later batch) and run again, by hand, with the next patch number. Clear tasks of a
-run that failed; never clear a run that published.
+**When it fails.** The task's error is the last line of its stage, and says what to do. A failed `gate` names the Data
+Docs that show which rows; repair the cause (policy, takedown, a later batch) and run again, by hand, with the next
+patch number. Clear tasks of a run that failed; never clear a run that published.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from operators.approval import ReleaseApproval
 from operators.registry import APPROVALS, Language, load_languages, load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
-from operators.tasks import Pipeline, monthly
+from operators.tasks import Pipeline, first_month, monthly
 
 DATASET = "peoples_speech"
 WORK = "{{ work(dag_run, params) }}"
@@ -49,7 +51,7 @@ def form(language: Language) -> dict[str, Param]:
     """The trigger form."""
     return {
         "version": Param("", type="string", pattern=keys.VERSION_PATTERN, title="Version", section="What",
-                         description="`YYYY.MM.<patch>`, or `YYYY.MM` to wait for that month. Empty if you give a partition key."),
+                         description="`YYYY.MM.<patch>`, or `YYYY.MM` to wait for that month. Empty with a partition key."),
         "dry_run": Param(False, type="boolean", title="Dry run", section="How", description="Make everything, publish nothing."),
         "approval": Param(language.approval, type="string", enum=list(APPROVALS), title="Approval", section="How",
                           description="`required`: a person is asked before publishing. `auto`: nobody is."),
@@ -65,31 +67,33 @@ def make_release(settings: Settings, language: Language) -> DAG:
         dag_id=f"{DATASET}_release__{language.code}",
         dag_display_name=f"People's Speech: release, {language.name}",
         doc_md=__doc__,
+        schedule=monthly(),
+        start_date=first_month(settings, language),
+        catchup=False,
         max_active_runs=2,  # one may wait for a person or a seal while another is made by hand
         tags=["peoples-speech", "release", language.code],
         default_args={"retries": 2, "retry_delay": pendulum.duration(minutes=1)},
         user_defined_macros=here.release_macros(),
         params=form(language),
-        **monthly(settings, language),
     )
     def release() -> None:
         wait = SealSensor(task_id="wait", seal="{{ seal(dag_run, params) }}")
         collect = here.stage(
             WORK, "release", "collect", fail_if_empty=True, stage_params={**place, "until": "{{ month(dag_run, params) }}"},
         )  # fmt: skip
-        corpus = collect.output["output"]
-        clusters = here.stage(WORK, "dedup", "cluster", pool="heavy", inputs=[corpus]).output["output"]
+        corpus = collect.made
+        clusters = here.stage(WORK, "dedup", "cluster", pool="heavy", inputs=[corpus]).made
         selected = here.stage(
             WORK, "release", "split", inputs=[corpus, clusters],
             stage_params={
                 **place, "version": VERSION, "policy": load_policy(settings.config, language.policy),
                 "record": "{{ not params.dry_run }}",
             },
-        ).output["output"]  # fmt: skip
+        ).made  # fmt: skip
         packed = here.stage(
             WORK, "release", "package", pool="heavy", inputs=[selected], roles={"parent": "{{ parent(dag_run, params) }}"},
             stage_params=place,
-        ).output["output"]  # fmt: skip
+        ).made  # fmt: skip
         gate = here.stage(
             WORK, "quality", "check", task_id="gate", inputs=[selected, clusters], retries=0,
             stage_params={"suite": "release", "report": "{{ reports(dag_run, params) }}/release"},
@@ -99,7 +103,7 @@ def make_release(settings: Settings, language: Language) -> DAG:
         )  # fmt: skip
         # all_success: a Reject, a dry run and a failed gate all end here
         publish = here.stage(
-            WORK, "release", "publish", inputs=[packed, selected, clusters, corpus], roles={"gate": gate.output["output"]},
+            WORK, "release", "publish", inputs=[packed, selected, clusters, corpus], roles={"gate": gate.made},
             stage_params={**place, "version": VERSION}, skip_if="unchanged",
         )  # fmt: skip
         wait >> collect

@@ -17,15 +17,13 @@ ANSWER_WITHIN = timedelta(days=14)
 class ReleaseApproval(ApprovalOperator):
     """Ask a person to approve; go on at once with ``approval=auto``; stop here with ``dry_run``.
 
-    Reads the run's parameters ``approval`` and ``dry_run``. An answer that does not come within ``ANSWER_WITHIN`` is a Reject, and a
-    Reject skips all that follows: what comes after must keep the trigger rule ``all_success``.
+    Reads the run's parameters ``approval`` and ``dry_run``. No answer within ``ANSWER_WITHIN`` is a Reject, and a Reject skips
+    all that follows: what comes after must keep the trigger rule ``all_success``.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         """Subject and body are templated."""
-        super().__init__(
-            defaults=self.REJECT, response_timeout=ANSWER_WITHIN, ignore_downstream_trigger_rules=True, **kwargs
-        )
+        super().__init__(defaults=self.REJECT, response_timeout=ANSWER_WITHIN, ignore_downstream_trigger_rules=True, **kwargs)
 
     def execute(self, context: Context) -> Any:
         """Ask, or not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -72,6 +72,11 @@ class StageOperator(BaseOperator):
         self.fail_if_empty = fail_if_empty
         self.skip_if = skip_if
         self._runner: Runner | None = None
+
+    @property
+    def made(self) -> Any:
+        """Reference to the URI that this task will have made; inside a mapped group, by the same shard."""
+        return cast(Any, self.output)["output"]
 
     def execute(self, context: Context) -> Any:
         """Run the stage; see the class for what comes back.

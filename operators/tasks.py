@@ -73,14 +73,11 @@ class Pipeline:
 NEVER = pendulum.datetime(2200, 1, 1, tz="UTC")
 
 
-def monthly(settings: Settings, language: Language) -> dict[str, Any]:
-    """When the DAGs of a language run: the first of each month, 04:00 UTC, for the month before, which is the partition key.
+def monthly() -> CronPartitionTimetable:
+    """The first of each month, 04:00 UTC, for the month before; its partition key is that month."""
+    return CronPartitionTimetable("0 4 1 * *", timezone="UTC", run_offset=-1, key_format=keys.KEY_FORMAT)
 
-    With schedules off the first run lies in 2200; partition keys, backfills and runs by hand work as always.
-    """
-    since = pendulum.from_format(language.since, "YYYY.MM", tz="UTC")
-    return {
-        "schedule": CronPartitionTimetable("0 4 1 * *", timezone="UTC", run_offset=-1, key_format=keys.KEY_FORMAT),
-        "start_date": since if settings.schedules else NEVER,
-        "catchup": False,
-    }
+
+def first_month(settings: Settings, language: Language) -> pendulum.DateTime:
+    """The start date of a language's DAGs. With schedules off nothing fires; keys, backfills and runs by hand work as always."""
+    return pendulum.from_format(language.since, "YYYY.MM", tz="UTC") if settings.schedules else NEVER

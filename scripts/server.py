@@ -1,6 +1,6 @@
 """A local Airflow: scheduler, DAG processor, triggerer and API server, in one session that starts and stops as a whole.
 
-``python -m scripts.server start --port 8080`` returns when Airflow is healthy; ``stop`` ends every process of it; ``status`` says.
+``python -m scripts.server start --port 8080`` returns when Airflow is healthy; ``stop`` ends all its processes.
 State lies in ``.airflow/`` (``SPEECHMILL_AIRFLOW_HOME``): SQLite, logs, and ``server.json``, which names the session.
 """
 
@@ -71,7 +71,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__FERNET_KEY": secret["fernet"],
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # a changed file is seen at once; parsing costs a core for seconds
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # parsing costs seconds of a core
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__TRIGGERER__CAPACITY": "100",
@@ -141,8 +141,8 @@ def start(home: Path | None = None, port: int = 0, *, timeout_s: float = READY_S
     port = port or free_port()
     with (home / "logs/server.log").open("ab") as log:
         process = subprocess.Popen(
-            [str(PYTHON), "-m", "scripts.components"], cwd=REPO, env=environment(home, port), stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log, start_new_session=True,
+            [str(PYTHON), "-m", "scripts.components"],
+            cwd=REPO, env=environment(home, port), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     server = Server(str(home), process.pid, port)
     (home / "server.json").write_text(json.dumps(asdict(server)))
@@ -166,7 +166,8 @@ def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes], timeou
         if health and all(state == "healthy" for state in health.values()):
             return
         time.sleep(0.5)
-    raise ServerError(f"Airflow was not healthy after {timeout_s:.0f} s ({health or 'no answer'}); see {server.home}/logs/server.log")
+    state = health or "no answer"
+    raise ServerError(f"Airflow was not healthy after {timeout_s:.0f} s ({state}); see {server.home}/logs/server.log")
 
 
 def stop(home: Path | None = None) -> bool:

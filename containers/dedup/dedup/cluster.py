@@ -1,0 +1,188 @@
+"""Stage ``cluster``: every document and recording of a collected corpus, the duplicate cluster it is in, and whether it is kept.
+
+Text clusters come from :mod:`dedup.text`, audio clusters from the fingerprints that fetch made (:mod:`stagekit.identity`). The same
+text read by another reader is a text duplicate whose audio is new; whether releases drop it is the policy's decision
+(``drop_text_duplicates``), but it is always in one cluster, and so never in two splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from stagekit import identity
+from stagekit.disjoint import DisjointSets
+from stagekit.stage import Context, Crashed, Params, StageError, stage
+
+from dedup import text
+from dedup.keep import LAST, Standing, choose
+
+
+class ClusterParams(Params):
+    """Numbers of the text search; :mod:`dedup.text` derives them."""
+
+    shingle_words: int = Field(text.SHINGLE_WORDS, ge=1, description="words per shingle")
+    threshold: float = Field(text.THRESHOLD, gt=0, le=1, description="least exact Jaccard similarity of two copies")
+    bands: int = Field(text.BANDS, ge=1, description="LSH bands")
+    rows: int = Field(text.ROWS, ge=1, description="MinHash values in a band")
+    min_words: int = Field(text.MIN_WORDS, ge=0, description="texts of fewer words are never clustered by text")
+
+
+@dataclass(frozen=True)
+class _Text:
+    document_id: str
+    words: list[str]
+    shingle_words: int
+    num_perm: int
+
+
+def _sign(unit: _Text) -> tuple[str, np.ndarray]:
+    """(digest of the words, MinHash values)."""
+    return text.text_digest(unit.words), text.signature(text.shingles(unit.words, unit.shingle_words), unit.num_perm)
+
+
+def _shingle(unit: _Text) -> np.ndarray:
+    return text.shingles(unit.words, unit.shingle_words)
+
+
+@stage(
+    "cluster",
+    version=1,
+    params=ClusterParams,
+    unit="document or recording",
+    reads=["origins", "items", "recordings", "documents", "segments"],
+    writes=["clusters"],
+    libraries=["datasketch", "numpy"],
+)
+def run(ctx: Context[ClusterParams]) -> None:
+    """Read a collected corpus, write ``clusters``: a row for each document and recording, singletons too."""
+    documents = ctx.read("documents", columns=["document_id", "recording_id", "caption_provenance"]).to_pylist()
+    recordings = {r["recording_id"]: r["duration_s"] for r in ctx.rows("recordings", columns=["recording_id", "duration_s"])}
+    for recording_id, duration_s in recordings.items():
+        ctx.enter(f"recording {recording_id}", duration_s)
+    for row in documents:
+        ctx.enter(f"document {row['document_id']}")
+
+    by_document, by_recording = _standings(ctx, documents, list(recordings))
+    prints = {
+        r["recording_id"]: np.asarray(r["fingerprint"], dtype=np.uint32)
+        for r in ctx.rows("recordings", columns=["recording_id", "fingerprint"])
+    }
+    kept_recordings = set()
+    joined = identity.cluster(prints)
+    alone = set(prints) - {r for members in joined for r in members}
+    for members in sorted([*joined, *([r] for r in alone)]):
+        kept = choose(members, by_recording)
+        kept_recordings.add(kept)
+        for member in members:
+            similarity = 1.0 if member == kept else _audio_similarity(prints[kept], prints[member])
+            _write(ctx, "audio", member, min(members), member == kept, similarity)
+            ctx.keep(f"recording {member}", recordings[member])
+        _count(ctx, "audio", len(members))
+
+    recording_of = _recording(documents)
+    standing = {d: replace(s, audio_kept=recording_of[d] in kept_recordings) for d, s in by_document.items()}
+    _cluster_texts(ctx, standing)
+
+
+def _cluster_texts(ctx: Context[ClusterParams], standing: Mapping[str, Standing]) -> None:
+    """Write the text clusters; the words of all documents are never in memory at once."""
+    p = ctx.params
+    num_perm = p.bands * p.rows
+    sets = DisjointSets(standing)
+    first: dict[str, str] = {}
+    stands_for: dict[str, str] = {}
+    signatures: dict[str, np.ndarray] = {}
+    for unit, result in ctx.map(_sign, _texts(ctx, num_perm, min_words=p.min_words), total=len(standing)):
+        digest, values = _checked(unit, result)
+        # Texts of the very same words are joined here, and only one of them is searched with:
+        # ten thousand copies of a notice are not fifty million pairs.
+        known = stands_for[unit.document_id] = first.setdefault(digest, unit.document_id)
+        sets.join(known, unit.document_id)
+        if known == unit.document_id:
+            signatures[known] = values
+
+    pairs = list(text.candidate_pairs(signatures, p.bands, p.rows))
+    wanted = {d for pair in pairs for d in pair}
+    runs = {u.document_id: _checked(u, r) for u, r in ctx.map(_shingle, _texts(ctx, num_perm, wanted), total=len(wanted))}
+    verified = [(a, b) for a, b in pairs if text.jaccard(runs[a], runs[b]) >= p.threshold]
+    for a, b in verified:
+        sets.join(a, b)
+    ctx.metrics.update(text_candidate_pairs=len(pairs), text_verified_pairs=len(verified))
+
+    for cluster_id, members in sets.groups().items():
+        kept = choose(members, standing)
+        for member in members:
+            same = stands_for.get(member, member), stands_for.get(kept, kept)
+            similarity = 1.0 if same[0] == same[1] else text.jaccard(runs[same[0]], runs[same[1]])
+            _write(ctx, "text", member, cluster_id, member == kept, similarity)
+            ctx.keep(f"document {member}")
+        _count(ctx, "text", len(members))
+
+
+def _recording(documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {d["document_id"]: d["recording_id"] for d in documents}
+
+
+def _standings(
+    ctx: Context[ClusterParams], documents: Sequence[Mapping[str, Any]], recordings: Sequence[str]
+) -> tuple[dict[str, Standing], dict[str, Standing]]:
+    """What speaks for each document and each recording: {document_id: …}, {recording_id: …}."""
+    batch = {(r["unit"], r["id"]): r["batch"] for r in ctx.rows("origins")}
+    aligned: dict[str, float] = {}
+    for s in ctx.rows("segments", columns=["document_id", "speech_start_s", "speech_end_s"]):
+        aligned[s["document_id"]] = aligned.get(s["document_id"], 0.0) + s["speech_end_s"] - s["speech_start_s"]
+    added: dict[str, str] = {}
+    for item in ctx.rows("items", columns=["recording_id", "document_id", "added_at"]):
+        for unit in (item["recording_id"], item["document_id"]):
+            if unit is not None:
+                added[unit] = min(added.get(unit, LAST), item["added_at"] or LAST)
+    of_documents = {
+        d["document_id"]: Standing(
+            d["document_id"], d["caption_provenance"] == "human", batch.get(("document", d["document_id"]), LAST),
+            aligned.get(d["document_id"], 0.0), added.get(d["document_id"], LAST),
+        )
+        for d in documents
+    }  # fmt: skip
+    best: dict[str, Standing] = {}
+    for document_id, recording_id in _recording(documents).items():
+        mine = of_documents[document_id]
+        best[recording_id] = min(best.get(recording_id, mine), mine, key=Standing.rank)
+    of_recordings = {
+        r: Standing(
+            r, r in best and best[r].human, batch.get(("recording", r), LAST), best[r].aligned_s if r in best else 0.0, added.get(r, LAST)
+        )
+        for r in recordings
+    }
+    return of_documents, of_recordings
+
+
+def _texts(ctx: Context[ClusterParams], num_perm: int, wanted: set[str] | None = None, min_words: int = 0) -> Iterator[_Text]:
+    for row in ctx.rows("documents", columns=["document_id", "tokens"]):
+        words = [t["word"] for t in row["tokens"]]
+        if len(words) >= min_words and (wanted is None or row["document_id"] in wanted):
+            yield _Text(row["document_id"], words, ctx.params.shingle_words, num_perm)
+
+
+def _audio_similarity(kept: np.ndarray, other: np.ndarray) -> float:
+    found = identity.match(kept, other)
+    return found.similarity if found else 0.0  # members of one cluster that are alike only by way of a third
+
+
+def _checked(unit: _Text, result: Any) -> Any:
+    if isinstance(result, Crashed):
+        raise StageError(f"document {unit.document_id} ({len(unit.words)} words): {result.detail}")
+    return result
+
+
+def _write(ctx: Context[ClusterParams], kind: str, member: str, cluster_id: str, keep: bool, similarity: float) -> None:
+    row = {"kind": kind, "id": member, "cluster_id": cluster_id, "keep": keep, "similarity": float(similarity)}
+    ctx.write("clusters", row)
+
+
+def _count(ctx: Context[ClusterParams], kind: str, members: int) -> None:
+    for name, by in ((f"{kind}_clusters", int(members > 1)), (f"{kind}_duplicates", members - 1)):
+        ctx.metrics[name] = ctx.metrics.get(name, 0) + by

@@ -5,6 +5,7 @@ All writes are atomic: an object is there whole or not at all. ``write_new`` is 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -34,6 +35,9 @@ class Storage(Protocol):
 
     def write_new(self, path: str, data: bytes) -> bool:
         """Write an object that must not exist; False, and nothing changed, if it does."""
+
+    def replace_if(self, path: str, expected: bytes | None, data: bytes) -> bool:
+        """Write an object only if it still holds ``expected`` (None: is not there); False, and nothing changed, if not."""
 
     def put_new(self, local: Path, path: str) -> bool:
         """Copy a local file to an object that must not exist; False, and nothing changed, if it does."""
@@ -80,6 +84,17 @@ class LocalStorage:
         with _temporary_beside(target) as temporary:
             temporary.write_bytes(data)
             return _link_new(temporary, target)
+
+    def replace_if(self, path: str, expected: bytes | None, data: bytes) -> bool:
+        """Compare and write under a lock, which the kernel drops if its holder dies."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target.parent / f".{target.name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (target.read_bytes() if target.is_file() else None) != expected:
+                return False
+            self.write_bytes(path, data)
+            return True
 
     def put_new(self, local: Path, path: str) -> bool:
         """Copy beside, then hard-link."""

@@ -1,0 +1,113 @@
+"""Where a clip's speech begins, ends and pauses, measured from its level alone, before anything was done to it.
+
+This is the yardstick for segment starts and ends on real readings, so it must not share a method with what is measured: no
+model, no voice activity detector, only level. Level cannot place every onset: a soft /h/ or a breath has no edge. An edge
+counts as *sharp*, and only then as truth, when all of this holds:
+
+* speech stands at least `MIN_RANGE_DB` over the clip's own floor;
+* the level goes from `FLOOR_MARGIN_DB` over the floor (a listener would not hear less) to `SPEECH_MARGIN_DB` under the speech
+  level (nobody would call it a pause) within `SHARP_START_S`, or falls back within `SHARP_END_S` (rooms ring); the truth is the
+  middle, so it is off by at most half of that: 20 ms for a start, 40 ms for an end;
+* nothing else (a click, a breath) rises over the floor's margin in the `QUIET_S` outside it.
+
+The thresholds were set before the aligner was first run, by the definition above, and not changed since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from signal_tools import FRAME, RATE, Signal, frame_levels, speech_level
+
+MIN_RANGE_DB = 25.0
+FLOOR_MARGIN_DB = 8.0
+SPEECH_MARGIN_DB = 15.0
+SHARP_START_S = 0.040
+SHARP_END_S = 0.080
+QUIET_S = 0.20
+PAUSE_S = 0.30
+"""A shorter quiet stretch is part of speech (stop closures reach 0.15 s)."""
+BLIP_S = 0.06
+"""A shorter loud stretch with pauses around it is a click, not speech."""
+_STEP = FRAME / RATE
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Speech in one clip: seconds from the clip's start."""
+
+    active: tuple[tuple[float, float], ...]
+    """Stretches of speech; pauses of `PAUSE_S` and more lie between them."""
+    onset_s: float
+    offset_s: float
+    sharp_onset: bool
+    sharp_offset: bool
+
+
+def runs(mask: Mask) -> list[tuple[int, int]]:
+    """[first, one past last) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def smooth(mask: Mask, close_frames: int, drop_frames: int) -> Mask:
+    """Drop short runs of True, then close short gaps between the rest."""
+    out = np.zeros_like(mask)
+    near = [r for r in runs(_closed(mask, 8)) if r[1] - r[0] >= drop_frames]
+    for a, b in near:
+        out[a:b] = True
+    return _closed(out, close_frames)
+
+
+def _closed(mask: Mask, frames: int) -> Mask:
+    out = mask.copy()
+    for a, b in runs(~mask):
+        if a > 0 and b < len(mask) and b - a < frames:
+            out[a:b] = True
+    return out
+
+
+def measure(clip: Signal) -> Speech:
+    """Measure one clip.
+
+    Raises:
+        ValueError: nothing in it stands over its floor.
+    """
+    levels = frame_levels(clip)
+    top = speech_level(clip)
+    floor = max(float(np.percentile(levels, 5)), -75.0)
+    # Speech for counting seconds: over the middle between floor and speech, yet never more than 25 dB under speech.
+    over = levels > max(top - 25.0, (floor + top) / 2 - 5.0)
+    active = runs(smooth(over, int(PAUSE_S / _STEP), int(BLIP_S / _STEP)))
+    if not active:
+        raise ValueError("no speech: nothing stands over the floor")
+    onset, sharp_onset = _edge(levels, active[0][0], floor, top, SHARP_START_S)
+    backwards, sharp_offset = _edge(levels[::-1], len(levels) - active[-1][1], floor, top, SHARP_END_S)
+    offset = len(levels) * _STEP - backwards
+    return Speech(tuple((a * _STEP, b * _STEP) for a, b in active), onset, offset, sharp_onset, sharp_offset)
+
+
+def _edge(levels: npt.NDArray[np.float64], first: int, floor: float, top: float, within_s: float) -> tuple[float, bool]:
+    """Seconds of the rise near frame `first`, and whether it is sharp. Levels run towards the speech."""
+    low, high = floor + FLOOR_MARGIN_DB, top - SPEECH_MARGIN_DB
+    strong = np.flatnonzero(levels[first:] >= high)
+    at_high = first + int(strong[0]) if len(strong) else first
+    at_low = at_high
+    quiet = 0
+    # Walk outwards until the level has stayed under the low mark for 30 ms.
+    for i in range(at_high, -1, -1):
+        if levels[i] > low:
+            at_low, quiet = i, 0
+        else:
+            quiet += 1
+            if quiet * _STEP >= 0.03:
+                break
+    before = levels[max(0, at_low - int(QUIET_S / _STEP)) : max(0, at_low)]
+    room_before = len(before) * _STEP >= 0.03
+    alone = bool(room_before and (before <= low).all())
+    sharp = top - floor >= MIN_RANGE_DB and (at_high - at_low) * _STEP <= within_s and alone
+    return (at_low + at_high) / 2 * _STEP, sharp

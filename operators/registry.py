@@ -51,7 +51,7 @@ class Language:
             RegistryError: a value cannot be used.
         """
         _expect(bool(re.fullmatch(r"[a-z]{2,3}", self.code)), f"'{self.code}'", "a language code of 2 or 3 letters")
-        month = re.fullmatch(r"\d{4}\.(0[1-9]|1[0-2])", str(self.since))
+        month = isinstance(self.since, str) and re.fullmatch(r"\d{4}\.(0[1-9]|1[0-2])", self.since)
         _expect(bool(month), f"{self.code}.since {self.since!r}", "a quoted YYYY.MM")
         _expect(self.source in SOURCES, f"{self.code}.source '{self.source}'", f"one of {', '.join(SOURCES)}")
         _expect(self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}")

@@ -1,0 +1,107 @@
+"""The two DAGs of The People's Speech: who waits for whom, what a gate closes, and what the form takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from airflow.sdk import TriggerRule
+
+from operators.registry import load_policy
+from operators.settings import REPO
+
+HARVEST, RELEASE = "peoples_speech_harvest__en", "peoples_speech_release__en"
+
+HARVEST_EDGES = {
+    "discover": set(),
+    "shard.fetch": {"discover"},
+    "shard.recognize": {"shard.fetch"},
+    "shard.align": {"shard.fetch", "shard.recognize"},
+    "shard.score": {"shard.fetch", "shard.recognize", "shard.align"},
+    "gate_recordings": {"shard.fetch"},
+    "gate_segments": {"shard.score"},
+    "seal": {"discover", "shard.fetch", "shard.recognize", "shard.align", "shard.score", "gate_recordings", "gate_segments"},
+}
+RELEASE_EDGES = {
+    "wait": set(),
+    "collect": {"wait"},
+    "cluster": {"collect"},
+    "split": {"collect", "cluster"},
+    "package": {"split"},
+    "gate": {"package", "split", "cluster"},
+    "approve": {"gate"},
+    "publish": {"approve", "gate", "package", "split", "cluster", "collect"},
+}
+
+
+@pytest.mark.parametrize(("name", "edges"), [(HARVEST, HARVEST_EDGES), (RELEASE, RELEASE_EDGES)])
+def test_who_waits_for_whom(bag: Any, name: str, edges: dict[str, set[str]]) -> None:
+    assert {task.task_id: task.upstream_task_ids for task in bag.dags[name].tasks} == edges
+
+
+def test_a_shard_is_mapped_as_a_whole(bag: Any) -> None:
+    from airflow.sdk.definitions.taskgroup import MappedTaskGroup
+
+    group = bag.dags[HARVEST].task_group_dict["shard"]
+    assert isinstance(group, MappedTaskGroup) and set(group.children) == {t for t in HARVEST_EDGES if t.startswith("shard.")}
+
+
+def test_skips_do_not_skip_the_seal_and_do_not_open_a_gate(bag: Any) -> None:
+    tasks = bag.dags[HARVEST].task_dict
+    assert tasks["seal"].trigger_rule == TriggerRule.NONE_FAILED
+    rules = {tasks[f"gate_{suite}"].trigger_rule for suite in ("recordings", "segments")}
+    assert rules == {TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
+
+
+def test_nothing_slips_past_the_gate_or_the_person(bag: Any) -> None:
+    for task in bag.dags[RELEASE].tasks:
+        assert task.trigger_rule == TriggerRule.ALL_SUCCESS, task.task_id
+    approve = bag.dags[RELEASE].task_dict["approve"]
+    assert approve.defaults == ["Reject"] and approve.response_timeout and approve.ignore_downstream_trigger_rules
+
+
+def test_gates_are_not_tried_again(bag: Any) -> None:
+    gates = [t for dag in bag.dags.values() for t in dag.tasks if "gate" in t.task_id]
+    assert len(gates) == 3 and {t.retries for t in gates} == {0}
+
+
+def test_every_pool_is_declared(bag: Any) -> None:
+    pools = json.loads((REPO / "config/pools.json").read_text())
+    assert {t.pool for dag in bag.dags.values() for t in dag.tasks} - {"default_pool"} == set(pools)
+    assert all(pool["include_deferred"] and pool["slots"] > 0 and pool["description"] for pool in pools.values())
+
+
+def test_the_policy_travels_as_content(bag: Any) -> None:
+    assert bag.dags[RELEASE].task_dict["split"].stage_params["policy"] == load_policy(REPO / "config", "peoples_speech")
+
+
+@pytest.mark.parametrize("name", [HARVEST, RELEASE])
+def test_the_form_is_complete(bag: Any, name: str) -> None:
+    """Each field has a title, a section, words, and a default that its own schema takes: a schedule has nobody to ask."""
+    for key in bag.dags[name].params:
+        param = bag.dags[name].params.get_param(key)
+        assert param.schema.get("title") and param.schema.get("section") and param.description, key
+        jsonschema.validate(param.value, param.schema)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "good", "bad"),
+    [
+        (HARVEST, "month", ["", "2026.10"], ["2026.13", "2026-10", "2026.10.1"]),
+        (HARVEST, "source", ["folder", "internet_archive"], ["youtube"]),
+        (HARVEST, "limit", [0, 100], [-1, "many"]),
+        (HARVEST, "shard_hours", [0.1, 10], [0, "x"]),
+        (RELEASE, "version", ["", "2026.10", "2026.10.1"], ["2026.10.0", "v1", "2026.1"]),
+        (RELEASE, "approval", ["required", "auto"], ["maybe"]),
+        (RELEASE, "dry_run", [True, False], ["yes"]),
+    ],
+)
+def test_the_form_takes_and_refuses(bag: Any, name: str, key: str, good: list[Any], bad: list[Any]) -> None:
+    schema = bag.dags[name].params.get_param(key).schema
+    for value in good:
+        jsonschema.validate(value, schema)
+    for value in bad:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(value, schema)

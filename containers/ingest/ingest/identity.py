@@ -1,13 +1,15 @@
 """Audio identity: the fingerprint of a recording, by which a copy at another bitrate, container, loudness or trim is found.
 
 Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System", ISMIR 2002: 33 bands, logarithmically spaced over 300–2000 Hz
-(what every codec and telephone line keeps, and where speech has its energy); bit m of a sub-fingerprint is the sign of the change
-in time of the difference between the energies of bands m and m+1. Signs of differences of linear energies do not depend on loudness.
+(what every codec and telephone line keeps, and where speech has its energy); bit m of a sub-fingerprint is the sign of the
+change in time of the difference between the energies of bands m and m+1. Signs of differences of linear energies do not depend
+on loudness.
 
-Theirs come every 11.6 ms; ours every 100 ms, because a corpus of 30,000 hours must fit in memory (4 bytes x 10 a second: 1.7 MB for 12
-hours). So that a copy whose frames lie half a hop (50 ms) off still agrees, energies are smoothed over 1.1 s and differences taken over
-0.6 s. Chromaprint, the well-kept library, was measured beside it and left: the ffmpeg binaries of two releases of one wheel differ in
-having it, and a fingerprint has to stay comparable for years. See ``containers/ingest/IDENTITY.md`` for the figures.
+Theirs come every 11.6 ms; ours every 100 ms, because a corpus of 30,000 hours must fit in memory (4 bytes x 10 a second: 1.7 MB
+for 12 hours). So that a copy whose frames lie half a hop (50 ms) off still agrees, energies are smoothed over 1.1 s and
+differences taken over 0.6 s. Chromaprint, the well-kept library, was measured beside it and left: the ffmpeg binaries of two
+releases of one wheel differ in having it, and a fingerprint has to stay comparable for years. See
+``containers/ingest/IDENTITY.md`` for the figures.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ LOW_HZ, HIGH_HZ = 300.0, 2000.0
 SMOOTH = 11
 """Frames per Hann-weighted mean of energies."""
 LAG = 6
-"""Frames between the two energies of a difference. With SMOOTH, the best of the (smooth, lag) tried: longer ones agree slightly better
-on copies, but use up 0.6 s more of a short clip and let different clips come nearer."""
+"""Frames between the two energies of a difference. With SMOOTH, the best of the (smooth, lag) tried: longer ones agree slightly
+better on copies, but use up 0.6 s more of a short clip and let different clips come nearer."""
 SILENCE = 1e-5
-"""Of the energy of a loud frame (95th percentile): -50 dB. Below it there is only coding noise, and 0 is written: no information."""
+"""Of the energy of a loud frame (95th percentile): -50 dB. Below it there is only coding noise, and 0 is written: no
+information."""
 CHUNK = 256
 """Frames per FFT call: 2 MB of float32 at a time."""
 

@@ -7,8 +7,8 @@ A sub-fingerprint of 0 says nothing (silence) and is left out of every compariso
 What ``containers/ingest/IDENTITY.md`` measured: the share of equal bits is 0.87 and up for one recording re-encoded or trimmed
 (down to Opus at 16 kb/s), and 0.64 and less for different ones at their best offset, over stretches of 4 s and more.
 
-Candidates come from an inverted index of exact values, in which a posting meets only its next neighbours: time and memory grow with
-the number of sub-fingerprints, not with the number of pairs.
+Candidates come from an inverted index of exact values, in which a posting meets only its next neighbours: time and memory grow
+with the number of sub-fingerprints, not with the number of pairs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,415 @@
+"""The Internet Archive: items of a month that are openly licensed and captioned, over plain HTTP.
+
+The query is that of The People's Speech (mlcommons/peoples-speech, ``scripts/archive.org/download_items.py``, key
+``CC_BY_SA_EXPANDED_LICENSES_FILTERED_ACCESS``): 15 license URLs, audio or films, captioned, not access-restricted; limited to
+the items added in one month and, because captions arrive late, in the months before it. The search only finds: what an item's
+own metadata says decides (license, access, files), and each audio file of it becomes an item or a rejection.
+
+Endpoints: ``/services/search/v1/scrape`` (cursor), ``/metadata/<identifier>``, ``/download/<identifier>/<file>``. Fields may be
+strings or lists, ``length`` seconds or a clock; an item that was taken down answers ``{}`` or ``is_dark``.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import math
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ingest import licenses
+from ingest.http import Client, GaveUp, HttpError
+from ingest.language_tags import bcp47, same_language
+from ingest.pairing import File, Pairing, pair
+from ingest.sources import Found, Item, Rejection
+from stagekit.errors import StageError
+from stagekit.storage import LocalStorage
+from stagekit.tables import Reason
+
+SOURCE = "internet_archive"
+LICENSES = (
+    *(rf"creativecommons.org\/licenses\/by-sa\/{version}" for version in ("4.0", "3.0", "2.5", "2.0", "1.0")),
+    r"creativecommons.org\/publicdomain\/zero\/1.0",
+    *(rf"creativecommons.org\/licenses\/by\/{version}" for version in ("4.0", "3.0", "2.5", "2.0", "1.0")),
+    r"creativecommons.org\/licenses\/publicdomain",
+    r"creativecommons.org\/publicdomain\/mark\/1.0",
+    r"usa.gov\/government-works",
+    r"creativecommons.org\/licenses\/cc0\/3.0",
+)
+"""The 15 clauses of the original. A slash must be escaped in the archive's query language."""
+RIGHTS_FIELDS = ("rights", "license", "copyright", "possible-copyright-status", "usage")
+"""Free-text fields that may contradict ``licenseurl``."""
+MAX_UNREADABLE = 0.01
+"""Share of items whose metadata could not be read above which the archive, not the items, is at fault."""
+MIN_UNREADABLE = 5
+MAX_MISSING = 0.01
+"""Share of the search's own ``total`` that may be missing at its end: the index moves a little while it is read."""
+
+
+class ArchiveParams(BaseModel):
+    """What to look for. Everything here decides the result, save ``base_url`` and ``page_size``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    month: str = Field(pattern=r"^\d{4}\.(0[1-9]|1[0-2])$", description="month whose items are wanted, YYYY.MM")
+    language: str = Field("en", description="language wanted, BCP 47")
+    trailing_months: int = Field(3, ge=0, le=240, description="months before it that are looked through again for late captions")
+    limit: int | None = Field(None, ge=1, description="at most so many archive items, in the order of their identifiers")
+    base_url: str = Field("https://archive.org", description="where the endpoints are")
+    page_size: int = Field(1000, ge=100, le=10_000, description="items per page of the search; the archive allows 100 to 10,000")
+
+
+def query(params: ArchiveParams) -> str:
+    """The search, in the archive's query language (Lucene).
+
+    >>> query(ArchiveParams(month="2026.10", trailing_months=1)).rpartition(" AND ")[2]
+    'addeddate:[2026-09-01 TO 2026-10-31]'
+    """
+    allowed = " OR ".join(f"licenseurl:*{license}*" for license in LICENSES)
+    first, last = months(params.month, params.trailing_months)
+    return (
+        f"({allowed}) AND (mediatype:audio OR mediatype:movies) "
+        'AND (closed_captioning:yes OR format:SubRip OR format:"Web Video Text Tracks") '
+        f"AND (NOT access-restricted-item:TRUE) AND addeddate:[{first} TO {last}]"
+    )
+
+
+def months(month: str, trailing: int) -> tuple[str, str]:
+    """First and last day, ISO 8601, of a month YYYY.MM and so many before it.
+
+    >>> months("2024.02", 3)
+    ('2023-11-01', '2024-02-29')
+    """
+    year, number = map(int, month.split("."))
+    start = year * 12 + number - 1 - trailing
+    return f"{start // 12:04d}-{start % 12 + 1:02d}-01", f"{year:04d}-{number:02d}-{calendar.monthrange(year, number)[1]:02d}"
+
+
+def discover(
+    params: ArchiveParams,
+    *,
+    known: Mapping[str, str] | None = None,
+    state: Path | None = None,
+    client: Client | None = None,
+    metrics: dict[str, Any] | None = None,
+) -> Iterator[Found]:
+    """Every audio file of the items found, in the order of identifiers and names.
+
+    Args:
+        params: what to look for.
+        known: what earlier sealed batches hold, item_id → "" for an item, → its reason for a rejection. Items are left out; so
+            are rejections that would only be said again.
+        state: local folder where answers are kept, so that a run that was killed goes on where it was; None keeps nothing.
+        client: HTTP client (connections, contact, patience).
+        metrics: gets ``search_total``, ``searched``, ``known``, ``unreadable``.
+
+    Raises:
+        StageError: the archive refuses the search, ends it early, or more than MAX_UNREADABLE of the items cannot be read.
+    """
+    known, client = known or {}, client or Client()
+    text = query(params)
+    folder = state / sha256(f"{params.base_url}\n{text}".encode()).hexdigest()[:16] if state else None
+    counts = metrics if metrics is not None else {}
+    counts.update(known=0, unreadable=0)
+    identifiers = search(params, client, folder, counts)[: params.limit]
+    counts["searched"] = len(identifiers)
+    for identifier, answer in _metadata(identifiers, params, client, folder):
+        if isinstance(answer, Rejection):
+            counts["unreadable"] += 1
+            if counts["unreadable"] >= max(MIN_UNREADABLE, math.ceil(MAX_UNREADABLE * len(identifiers))):
+                raise StageError(
+                    f"{params.base_url} answers too few requests ({counts['unreadable']} of {len(identifiers)} items unread, "
+                    f"last: {answer.detail}); run again later, what has been read is kept"
+                )
+            found: list[Found] = [answer]
+        else:
+            found = read_item(identifier, answer["metadata"], answer["read_at"], params)
+        for one in found:
+            was = known.get(one.item_id)
+            if was is not None and (was == "" or (isinstance(one, Rejection) and was == one.reason)):
+                counts["known"] += 1
+            else:
+                yield one
+
+
+def search(params: ArchiveParams, client: Client, folder: Path | None, metrics: dict[str, Any]) -> list[str]:
+    """All identifiers that the search finds, sorted. Pages that an earlier run has seen are read from ``folder``.
+
+    Raises:
+        StageError: the archive refuses the query or stops before its own total.
+    """
+    pages = _Pages(folder)
+    if not pages.finished:
+        url, repeated = f"{params.base_url}/services/search/v1/scrape", False
+        while not pages.finished:
+            asked = {"q": query(params), "fields": "identifier", "count": str(params.page_size)}
+            if pages.cursor:
+                asked["cursor"] = pages.cursor
+            try:
+                answer = client.json(url, asked)
+                if "error" in answer:
+                    raise HttpError(f"{url}: {answer['error']}", 400)
+                pages.add(answer)
+            except GaveUp as error:
+                raise StageError(f"the search gave up: {error}; run again later, the pages read are kept") from None
+            except HttpError as error:
+                # A cursor kept from an earlier run may have expired.
+                if error.status == 400 and pages.resumed and not repeated:
+                    repeated = True
+                    pages.clear()
+                    continue
+                raise StageError(f"the archive refuses the search: {error}") from None
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise StageError(f"{url} answers in another form than the scrape API ({type(error).__name__}: {error})") from None
+    identifiers = sorted(set(pages.identifiers))
+    metrics["search_total"] = pages.total
+    if pages.total is not None and len(identifiers) < pages.total * (1 - MAX_MISSING):
+        pages.clear()
+        raise StageError(f"the search ended after {len(identifiers)} of {pages.total} items; run again")
+    return identifiers
+
+
+class _Pages:
+    """The pages of a search so far; kept in one file of JSON lines, a line a page, if there is a folder."""
+
+    def __init__(self, folder: Path | None):
+        self.file = folder / "search.jsonl" if folder else None
+        self._empty()
+        if self.file and self.file.exists():
+            for line in self.file.read_text(encoding="utf-8").split("\n"):
+                try:
+                    self._take(json.loads(line))
+                except ValueError:  # the line that a kill cut off
+                    break
+        self.resumed = bool(self.identifiers)
+
+    def _empty(self) -> None:
+        self.identifiers: list[str] = []
+        self.cursor: str | None = None
+        self.seen: set[str] = set()
+        self.total: int | None = None
+        self.finished = False
+
+    def _take(self, page: Mapping[str, Any]) -> None:
+        self.identifiers += page["identifiers"]
+        self.cursor, self.total = page["cursor"], page["total"]
+        self.finished = self.cursor is None
+
+    def add(self, answer: Mapping[str, Any]) -> None:
+        """One answer of the scrape API."""
+        identifiers = [str(item["identifier"]) for item in answer["items"]]
+        cursor = answer.get("cursor") or None
+        if cursor and (cursor in self.seen or not identifiers):
+            raise ValueError(f"the cursor {cursor!r} leads nowhere")
+        self.seen.add(cursor or "")
+        page = {"identifiers": identifiers, "cursor": cursor, "total": int(answer["total"]) if "total" in answer else None}
+        self._take(page)
+        if self.file:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            whole = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
+            whole = whole[: whole.rfind("\n") + 1] + json.dumps(page) + "\n"
+            LocalStorage().write_bytes(str(self.file), whole.encode())
+
+    def clear(self) -> None:
+        """Start over."""
+        if self.file:
+            self.file.unlink(missing_ok=True)
+        self._empty()
+
+
+def _metadata(
+    identifiers: list[str], params: ArchiveParams, client: Client, folder: Path | None
+) -> Iterator[tuple[str, dict[str, Any] | Rejection]]:
+    """The metadata of each item in order, read by a few threads a little ahead."""
+    ahead = 4 * client.manners.connections
+    waiting: deque[tuple[str, Future[dict[str, Any] | Rejection]]] = deque()
+    pool = ThreadPoolExecutor(client.manners.connections, thread_name_prefix="metadata")
+    try:
+        for identifier in identifiers:
+            waiting.append((identifier, pool.submit(_read, identifier, params, client, folder)))
+            if len(waiting) >= ahead:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(identifier: str, params: ArchiveParams, client: Client, folder: Path | None) -> dict[str, Any] | Rejection:
+    """``{"read_at": date, "metadata": what the archive answers}``; a rejection, not kept, if it does not answer."""
+    url = f"{params.base_url}/metadata/{quote(identifier, safe='')}"
+    digest = sha256(identifier.encode()).hexdigest()
+    kept = folder / "metadata" / digest[:2] / f"{digest}.json" if folder else None
+    if kept and kept.exists():
+        return dict(json.loads(kept.read_bytes()))
+    try:
+        metadata = client.json(url)
+    except GaveUp as error:
+        return Rejection(f"{SOURCE}:{identifier}", Reason.ITEM_UNREADABLE, str(error))
+    except HttpError as error:
+        if error.status not in (404, 410):
+            return Rejection(f"{SOURCE}:{identifier}", Reason.ITEM_UNREADABLE, str(error))
+        metadata = {}
+    answer = {"read_at": datetime.now(UTC).date().isoformat(), "metadata": metadata}
+    if kept:
+        LocalStorage().write_bytes(str(kept), json.dumps(answer, sort_keys=True).encode())
+    return answer
+
+
+def read_item(identifier: str, answer: Any, read_at: str, params: ArchiveParams) -> list[Found]:
+    """From one answer of the metadata API to its items and rejections, a row an audio file.
+
+    Args:
+        identifier: the item that was asked for.
+        answer: the JSON; anything.
+        read_at: date of reading, ISO 8601.
+        params: language wanted, and where files are downloaded from.
+    """
+    whole = f"{SOURCE}:{identifier}"
+    if not isinstance(answer, dict):
+        return [Rejection(whole, Reason.ITEM_UNREADABLE, f"its metadata is no object but {str(answer)[:100]!r}")]
+    said = answer.get("metadata")
+    if _true(answer.get("is_dark")) or not answer:
+        return [Rejection(whole, Reason.ITEM_DARK, "the archive answers {}" if not answer else "is_dark")]
+    if not isinstance(said, dict) or not isinstance(answer.get("files"), list):
+        return [Rejection(whole, Reason.ITEM_UNREADABLE, "its metadata has no 'metadata' object or no 'files' list")]
+    files = [file for entry in answer["files"] if (file := _file(entry))]
+    pairings = pair(files, params.language)
+    refusal = _refusal(identifier, said, answer, read_at, params)
+    if isinstance(refusal, licenses.Accepted):
+        if not pairings:
+            if any(f.is_media for f in files):
+                return [Rejection(whole, Reason.ITEM_RESTRICTED, "all its audio is private or empty")]
+            return [Rejection(whole, Reason.NO_AUDIO, "it has no audio file")]
+        raw = {entry["name"]: entry for entry in answer["files"] if isinstance(entry, dict) and "name" in entry}
+        return [_row(identifier, said, found, refusal, raw, params) for found in pairings]
+    if not pairings:
+        return [Rejection(whole, *refusal)]
+    return [Rejection(f"{whole}/{p.audio.name}", *refusal, seconds=p.audio.length_s or 0.0) for p in pairings]
+
+
+def _refusal(
+    identifier: str, said: Mapping[str, Any], answer: Mapping[str, Any], read_at: str, params: ArchiveParams
+) -> tuple[Reason, str] | licenses.Accepted:
+    """The license of an item, or why none of its files may be used."""
+    for field, where in (("access-restricted-item", said), ("nodownload", answer)):
+        if _true(where.get(field)):
+            return Reason.ITEM_RESTRICTED, f"{field} is {where[field]!r}"
+    place = f"{params.base_url}/metadata/{identifier}"
+    stated = [licenses.Statement(said.get("licenseurl"), f"{place} metadata.licenseurl", read_at)]
+    stated += [licenses.Statement(said[f], f"{place} metadata.{f}", read_at, note=True) for f in RIGHTS_FIELDS if said.get(f)]
+    decision = licenses.decide(stated)
+    if isinstance(decision, licenses.Rejected):
+        return decision.reason, decision.detail
+    tags = [tag for value in _texts(said.get("language")) if (tag := bcp47(value))]
+    if tags and not any(same_language(tag, params.language) for tag in tags):
+        return Reason.TEXT_WRONG_LANGUAGE, f"the item states {_join(said.get('language'))!r}, wanted is {params.language}"
+    return decision
+
+
+def _row(
+    identifier: str,
+    said: Mapping[str, Any],
+    found: Pairing,
+    license: licenses.Accepted,
+    raw: Mapping[str, Any],
+    params: ArchiveParams,
+) -> Found:
+    item_id = f"{SOURCE}:{identifier}/{found.audio.name}"
+    if found.caption is None:
+        return Rejection(item_id, Reason.NO_CAPTION, found.note, seconds=found.audio.length_s or 0.0)
+    tags = [tag for value in _texts(said.get("language")) if (tag := bcp47(value)) and same_language(tag, params.language)]
+    files = f"{params.base_url}/download/{quote(identifier, safe='')}/"
+    extra = {
+        "metadata": said,
+        "audio_file": raw.get(found.audio.name),
+        "caption_file": raw.get(found.caption.name),
+        "other_captions": list(found.others),
+    }
+    return Item(
+        {
+            "item_id": item_id,
+            "source": SOURCE,
+            "identifier": identifier,
+            "url": f"{params.base_url}/details/{quote(identifier, safe='')}",
+            "title": _join(said.get("title")),
+            "creator": _join(said.get("creator")),
+            "language": found.language or (tags[0] if tags else None),
+            **license.columns(),
+            "audio_uri": files + quote(found.audio.name),
+            "audio_bytes": found.audio.size,
+            "audio_md5": found.audio.md5,
+            "caption_uri": files + quote(found.caption.name),
+            "caption_kind": found.caption.caption_kind,
+            "claimed_duration_s": found.audio.length_s,
+            "added_at": _date(said.get("addeddate")) or _date(said.get("publicdate")),
+            "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True),
+            "recording_id": None,
+            "document_id": None,
+        }
+    )
+
+
+def _file(entry: Any) -> File | None:
+    """One entry of ``files``; None if it has no name."""
+    if not isinstance(entry, dict) or not (name := _first(entry.get("name"))):
+        return None
+    size = _first(entry.get("size"))
+    number = int(size) if size and size.isdecimal() else None
+    return File(
+        name=name,
+        format=_first(entry.get("format")) or "",
+        original=_first(entry.get("original")) if _first(entry.get("source")) != "original" else None,
+        size=number,
+        md5=_first(entry.get("md5")),
+        length_s=seconds(entry.get("length")),
+        usable=number != 0 and not _true(entry.get("private")),
+    )
+
+
+def seconds(length: object) -> float | None:
+    """A ``length`` field: seconds ('148.97') or a clock ('02:28', '1:02:03.5'); None if it is neither or not positive.
+
+    >>> seconds("02:28"), seconds(["148.97"]), seconds("1:02:03"), seconds("n/a")
+    (148.0, 148.97, 3723.0, None)
+    """
+    text = (_first(length) or "").strip()
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
+        return None
+    total = 0.0
+    for part in text.split(":"):
+        total = total * 60 + float(part)
+    return total if total > 0 else None
+
+
+def _texts(value: object) -> list[str]:
+    """The non-blank strings in a field that may be a string, a number, a list of them, or absent."""
+    values = value if isinstance(value, list) else [value]
+    return [text for v in values if v is not None and (text := str(v).strip())]
+
+
+def _first(value: object) -> str | None:
+    return next(iter(_texts(value)), None)
+
+
+def _join(value: object) -> str | None:
+    return "; ".join(_texts(value)) or None
+
+
+def _true(value: object) -> bool:
+    return any(text.lower() in ("true", "1", "yes") for text in _texts(value))
+
+
+def _date(value: object) -> str | None:
+    found = re.match(r"\d{4}-\d{2}-\d{2}", _first(value) or "")
+    return found[0] if found else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 CHANGES = "cut into utterances and converted to 16 kHz mono FLAC"
@@ -33,3 +35,29 @@ def attribution(item: Mapping[str, Any]) -> str:
     creator = " ".join((item["creator"] or "unnamed creator").split())
     source = item["url"] or item["identifier"]
     return f'"{title}" by {creator}, {source}, {license_name(item)} ({item["license_url"]})'
+
+
+def write_credits(credits: Mapping[str, Mapping[str, Any]], folder: Path, title: str) -> None:
+    """Write ``ATTRIBUTION.md`` for people and ``attribution.csv`` for machines, one source item a line, in order of ids.
+
+    Args:
+        credits: item_id → license and attribution columns, ``clips`` and ``seconds``.
+        folder: of the release.
+        title: of the release.
+    """
+    items = sorted(credits.items())
+    lines = [
+        f"# Attribution: {title}", "",
+        f"Every clip is {CHANGES}. Each carries its own line in the column `attribution`; these are all of them, with where the",
+        "license was read and when. Nobody named here endorses this dataset.", "",
+    ]  # fmt: skip
+    for item_id, credit in items:
+        lines.append(f"- {credit['attribution']}. {credit['clips']} clips. License seen {credit['license_seen_at']} (`{item_id}`).")
+    (folder / "ATTRIBUTION.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    names = ("title", "creator", "source_url", "license_family", "license_version", "license_jurisdiction", "license_url", "license_evidence")
+    with open(folder / "attribution.csv", "w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["item_id", *names, "license_seen_at", "attribution", "clips", "seconds"])
+        for item_id, credit in items:
+            values = [credit[n] if credit[n] is not None else "" for n in (*names, "license_seen_at", "attribution")]
+            table.writerow([item_id, *values, credit["clips"], f"{credit['seconds']:.3f}"])

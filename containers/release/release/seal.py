@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 from pydantic import Field
-from stagekit.stage import RUNTIME, Context, Input, Params, StageError, stage
+from stagekit.inputs import Input
+from stagekit.stage import RUNTIME, Context, Params, StageError, stage
 from stagekit.storage import join, resolve
 
 from release.ledger import CHAIN, batch_ledger

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from stagekit.errors import StageError
 from stagekit.folder import FILE_NAME, iterate_files, read_files
-from stagekit.stage import SUCCESS, Input
+from stagekit.inputs import SUCCESS, Input
 from stagekit.storage import join, local_copy, resolve, sha256_file
 
 BATCH_KEY = r"\d{4}\.(0[1-9]|1[0-2])"

@@ -19,9 +19,7 @@ from release.assignments import extend, splits_uri
 from release.attribution import attribution
 from release.groups import build_graph, decide
 from release.policy import Policy
-
-VERSION = r"\d{4}\.(0[1-9]|1[0-2])(\.[1-9]\d*)?"
-"""YYYY.MM of a monthly release, YYYY.MM.<patch> of one by hand."""
+from release.versions import VERSION
 
 
 class SplitParams(Params):
@@ -159,7 +157,7 @@ def _stopped(
     taken_down = set(policy.takedowns)
     down = set()
     for recording_id, holders in of_recording.items():
-        names = {recording_id} | {n for i in holders for n in (i["item_id"], f"{i['source']}:{i['identifier']}", i["identifier"])}
+        names = {recording_id} | {n for i in holders for n in (i["item_id"], f"{i['source']}:{i['identifier']}")}
         if names & taken_down:
             down.add(cluster_of[("audio", recording_id)])
     aligned: dict[str, float] = {}

@@ -1,0 +1,174 @@
+"""The dataset card: ``README.md`` of a release, with the header that the Hugging Face hub and ``datasets`` read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from stagekit.tables import RELEASE_SEGMENTS
+
+from release.features import FIRST, INTERNAL
+from release.figures import Figures, empty_splits, hours, ledger_lines
+from release.policy import Policy
+from release.shards import SPLITS
+
+HUB_LICENSES = {
+    ("by", "2.0"): "cc-by-2.0", ("by", "2.5"): "cc-by-2.5", ("by", "3.0"): "cc-by-3.0", ("by", "4.0"): "cc-by-4.0",
+    ("by-sa", "3.0"): "cc-by-sa-3.0", ("by-sa", "4.0"): "cc-by-sa-4.0", ("cc0", "1.0"): "cc0-1.0",
+}  # fmt: skip
+"""Names that the hub knows; all else is `other` there, and named in full below."""
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the card is about."""
+
+    dataset: str
+    language: str
+    version: str
+    parent: str | None
+    batches: tuple[str, ...]
+    policy: Policy
+    figures: Figures
+    ledger: Mapping[str, Any]
+    plots: Mapping[str, str]
+    warnings: tuple[str, ...]
+    groups: int
+    """Connected groups that the splits were drawn for."""
+
+    @property
+    def title(self) -> str:
+        """Such as ``peoples_speech en 2026.01``."""
+        return f"{self.dataset} {self.language} {self.version}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """A Markdown table with aligned columns."""
+    cells = [list(head), *[list(r) for r in rows]]
+    widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        return "| " + " | ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) + " |"
+
+    rule = "|" + "|".join("-" * (w + 1) + ":" if i in right else "-" * (w + 2) for i, w in enumerate(widths)) + "|"
+    return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
+
+
+def header(release: Release) -> str:
+    """The YAML block: configs with the files of each split, languages, licenses."""
+    parts = release.figures.parts
+    configs = [
+        {
+            "config_name": config,
+            "data_files": [{"split": s, "path": f"data/{config}/{s}-*.parquet"} for s in SPLITS if (config, s) in parts],
+        }
+        for config in sorted({c for c, _ in parts})
+    ]
+    size = next((name for limit, name in SIZES if release.figures.clips < limit), "10M<n<100M")
+    block = {
+        "pretty_name": release.title,
+        "language": [release.language],
+        "license": sorted({HUB_LICENSES.get(key, "other") for key in release.figures.licenses}),
+        "task_categories": ["automatic-speech-recognition"],
+        "size_categories": [size],
+        "configs": configs,
+    }
+    return "---\n" + yaml.safe_dump(block, sort_keys=False, allow_unicode=True) + "---\n"
+
+
+def _overview(release: Release) -> str:
+    rows = []
+    for (config, split), p in sorted(release.figures.parts.items(), key=lambda x: (x[0][0], SPLITS.index(x[0][1]))):
+        rows.append([config, split, f"{p.clips:,}", hours(p.audio_s), f"{p.words:,}", str(len(p.recordings)), str(len(p.creators))])
+    text = table(["config", "split", "clips", "audio", "words", "recordings", "creators"], rows, right=range(2, 7))
+    notes = [
+        f"\n{split} is empty: whole groups are drawn (a group is everything that a recording, an item, a creator or a duplicate joins), and "
+        f"none of the {release.groups} groups so far was drawn for it."
+        for split in empty_splits(release.figures)
+    ]
+    return text + "\n" + "\n".join(notes)
+
+
+def _where(release: Release) -> str:
+    lines = ledger_lines(release.ledger)
+    rows = [[kind, name, hours(s), f"{share:.2%}"] for kind, name, s, share in lines]
+    rows.append(["", "all input", hours(release.ledger["in"]["seconds"]), f"{sum(share for *_, share in lines):.2%}"])
+    return table(["", "part or reason", "source seconds", "share"], rows, right=(2, 3))
+
+
+def _policy(policy: Policy) -> str:
+    rows = []
+    for where, bounds in (("every clip", policy.require), *policy.subsets.items()):
+        for name, bound in bounds.items():
+            if bound.min is not None or bound.max is not None:
+                low = f"≥ {bound.min:g}" if bound.min is not None else ""
+                high = f"< {bound.max:g}" if bound.max is not None else ""
+                rows.append([where, f"`{name}`", " and ".join(x for x in (low, high) if x)])
+    return table(["for", "score", "bounds"], rows)
+
+
+def _columns() -> str:
+    docs = {c.name: c.doc for c in RELEASE_SEGMENTS.columns} | {"audio": "FLAC, 16 kHz, mono, 16 bit: `{bytes, path}`"}
+    order = [*FIRST, *(n for n in docs if n not in FIRST and n not in INTERNAL)]
+    return table(["column", "what it holds"], [[f"`{n}`", docs[n].replace("|", "\\|")] for n in order])
+
+
+def card(release: Release) -> str:
+    """The whole README.md."""
+    f, policy = release.figures, release.policy
+    configs = sorted({c for c, _ in f.parts})
+    example = configs[0] if configs else "clean-by"
+    pauses = f"{f.cut_at_pause / f.clips:.1%}" if f.clips else "none"
+    batches = release.batches if len(release.batches) <= 3 else (release.batches[0], "…", release.batches[-1])
+    sections = [
+        header(release),
+        f"# {release.title}\n",
+        f"{f.clips:,} clips, {hours(f.audio_s)} of speech with its text, aligned, scored and licensed one by one, from "
+        f"{len(f.credits)} source items harvested in {', '.join(batches)}. "
+        + (f"Follows release {release.parent}. " if release.parent else "First release. ")
+        + "Made by Speechmill.\n",
+        _overview(release),
+        "\nConfigs are `<subset>-<license group>`: `by` holds CC BY, public domain, CC0 and works of the US government; `by-sa` is "
+        "share-alike, kept apart. No recording, known creator or duplicate is in two splits, nor will be in any later release.\n",
+        "## Use\n",
+        f'```python\nfrom datasets import load_dataset\n\nclips = load_dataset("path/of/this/folder", "{example}", split="train")\n'
+        "clips[0][\"audio\"]  # decoded at 16 kHz; needs torchcodec\n```\n",
+        "One file is enough to start with: each Parquet file under `data/` opens by itself. For NVIDIA NeMo, `nemo/<config>/<split>.json` "
+        "are manifests; unpack the audio beside them with `python -m release export-nemo --release . --output DIR` (or `--tar`).\n",
+        "## Where every second went\n",
+        _where(release),
+        "\nSource seconds do not count the padding around clips, so they are fewer than the clips' own. "
+        f"Decoding gave {release.ledger['restated_s']:+.1f} s against the durations that sources claimed; the table counts decoded ones. "
+        "`tables/rejections-00000.parquet` has every rejection with its reason and detail.\n",
+        *[f"![{title}](figures/{name})\n" for name, title in release.plots.items()],
+        "## Scores and subsets\n",
+        f"Policy `{policy.name}`, version {policy.version} (`policy.yaml`). All scores stay with the clip: choose other bounds freely.\n",
+        _policy(policy),
+        f"\nBoth ends of {pauses} of the clips lie in a pause of 100 ms and more.\n",
+        "## Known limits\n",
+        "- `cer` and `wer` compare the text with what a recogniser heard without that text's language model: they are upper bounds that mix "
+        "the recogniser's errors with the text's.\n"
+        "- Captions of `unknown` provenance may have been made by a machine; those known to be are left out.\n"
+        "- `creator` is what the source states. Readers that share a collective name (LibriVox, various) or have none cannot be told apart, "
+        "so one voice may be in two splits under two items.\n"
+        "- `synthetic_voice_score` is a hint and misses good synthesisers.\n"
+        "- Licenses are as stated at the source on the date given; a statement can be wrong.\n",
+        "## Warnings of the quality gate\n",
+        "\n".join(f"- {w}" for w in release.warnings) + "\n" if release.warnings else "None.\n",
+        "## Licenses and attribution\n",
+        "Each clip shows its license, where and when it was read, and its line of attribution. `ATTRIBUTION.md` and `attribution.csv` list "
+        "all source items.\n",
+        table(
+            ["family", "version", "audio"], [[fam, ver or "–", hours(h * 3600)] for (fam, ver), h in sorted(f.licenses.items())], right=(2,)
+        ),
+        "\n## Columns\n",
+        _columns(),
+        "\n## Files\n",
+        "`data/` clips; `index/` which clip is in which file, with a digest of each row; `nemo/` manifests; `tables/` rejections, split "
+        "assignments, duplicate clusters; `figures/`; `ledger.json`; `policy.yaml`; `checksums.sha256`; `release.json` what this was made of.\n",
+    ]
+    return "\n".join(sections)

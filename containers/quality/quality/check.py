@@ -4,58 +4,60 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field, model_validator
+
+from quality.thresholds import THRESHOLDS
+from quality.verdict import Verdict
 from stagekit.errors import StageError
 from stagekit.stage import RUNTIME, Context, Params, stage
 from stagekit.storage import join, resolve
 
-from quality.docs import TEMPLATE, render
-from quality.suites import SUITES
-from quality.suites.base import Suite
-from quality.validate import validate
-from quality.verdict import Verdict
-
 VERDICT, DOCS = "verdict.json", "index.html"
+TEMPLATE = "templates/index.html.j2"
+READS = ("assignments", "clusters", "documents", "items", "recordings", "rejections", "release_segments", "segments", "words")
+"""Tables of all suites."""
 
 
 class CheckParams(Params):
     """Parameters of ``check``."""
 
-    suite: str = Field(description=f"what to check: {', '.join(sorted(SUITES))}")
+    suite: str = Field(description=f"what to check: {', '.join(sorted(THRESHOLDS))}")
     thresholds: dict[str, Any] = Field(default_factory=dict, description="limits that differ from the suite's defaults")
     title: str = Field("", description="heading of the Data Docs, such as 'peoples_speech en 2026.11'")
     report: str = Field(
-        min_length=1, json_schema_extra=RUNTIME,
-        description="folder for verdict.json and index.html, written whatever the verdict: a failed stage's output is not visible",
-    )  # fmt: skip
+        min_length=1,
+        json_schema_extra=RUNTIME,
+        description="folder for verdict.json and index.html, written whatever the verdict: a failed stage leaves no output",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> CheckParams:
-        if self.suite not in SUITES:
-            raise ValueError(f"no suite '{self.suite}'; there are: {', '.join(sorted(SUITES))}")
-        SUITES[self.suite].thresholds.model_validate(self.thresholds)
+        if self.suite not in THRESHOLDS:
+            raise ValueError(f"no suite '{self.suite}'; there are: {', '.join(sorted(THRESHOLDS))}")
+        THRESHOLDS[self.suite].model_validate(self.thresholds)
         return self
 
 
-def read(ctx: Context[CheckParams], suite: Suite[Any]) -> dict[str, pa.Table]:
-    """The suite's tables over all inputs. An input whose role is a table's name gives that table only.
+def read(ctx: Context[CheckParams], suite: str, reads: Mapping[str, tuple[str, ...]]) -> dict[str, pa.Table]:
+    """A suite's tables over all inputs. An input whose role is a table's name gives that table only.
 
     Raises:
         StageError: an input holds tables, but none of the suite's.
     """
     for source in ctx.inputs:
         held = sorted({name.rpartition("-")[0] for name in source.tables()})
-        if held and not set(held) & set(suite.reads):
-            raise StageError(f"input {source.uri} holds {', '.join(held)}; suite {suite.name} checks {', '.join(suite.reads)}")
-    plain = sorted({i.role for i in ctx.inputs if i.role not in suite.reads})
+        if held and not set(held) & set(reads):
+            raise StageError(f"input {source.uri} holds {', '.join(held)}; suite {suite} checks {', '.join(reads)}")
+    plain = sorted({i.role for i in ctx.inputs if i.role not in reads})
     return {
         table: pa.concat_tables([ctx.read(table, role=role, columns=columns) for role in (*plain, table)])
-        for table, columns in suite.reads.items()
+        for table, columns in reads.items()
     }
 
 
@@ -75,7 +77,7 @@ def failure(verdict: Verdict, report: str) -> str:
     version=1,
     params=CheckParams,
     unit="table",
-    reads=sorted({table for suite in SUITES.values() for table in suite.reads}),
+    reads=READS,
     libraries=("great-expectations", "pandas"),
     model_digest=template_digest,
 )
@@ -85,8 +87,12 @@ def run(ctx: Context[CheckParams]) -> None:
     Raises:
         StageError: a critical expectation failed, or the inputs are not what the suite checks.
     """
+    from quality.docs import render  # here, not above: Great Expectations takes seconds to import, and a rerun needs none of it
+    from quality.suites import SUITES
+    from quality.validate import validate
+
     suite, params = SUITES[ctx.params.suite], ctx.params
-    tables = read(ctx, suite)
+    tables = read(ctx, suite.name, suite.reads)
     verdict = validate(suite, tables, suite.thresholds.model_validate(params.thresholds))
     title = params.title or f"Suite {suite.name}"
     texts = {
@@ -103,5 +109,10 @@ def run(ctx: Context[CheckParams]) -> None:
         ctx.enter(table)
         ctx.keep(table)
     ctx.metrics.update(
-        suite=suite.name, checks=verdict.checks, rows=verdict.rows, warnings=verdict.warnings, infos=verdict.infos, notes=verdict.notes
+        suite=suite.name,
+        checks=verdict.checks,
+        rows=verdict.rows,
+        warnings=verdict.warnings,
+        infos=verdict.infos,
+        notes=verdict.notes,
     )

@@ -14,16 +14,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from quality.suites.base import Suite
 from quality.verdict import Finding, Verdict
 
-TEMPLATE = "templates/index.html.j2"
-
 
 def render(verdict: Verdict, suite: Suite[Any], title: str) -> str:
     """The page of a verdict; every value is escaped."""
     environment = Environment(
-        loader=PackageLoader("quality", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("quality", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     frames = [(f, [x for x in verdict.findings if x.frame == f.name]) for f in suite.frames]
-    return environment.get_template(TEMPLATE.partition("/")[2]).render(
+    return environment.get_template("index.html.j2").render(
         verdict=verdict, title=title, frames=frames, failed=[f for f in verdict.findings if not f.passed], status=status
     )
 

@@ -13,10 +13,10 @@ import pandas as pd
 from great_expectations.core import ExpectationValidationResult
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.render.renderer.inline_renderer import InlineRenderer
-from stagekit.errors import StageError
 
 from quality.suites.base import Frame, Suite, Tables, Thresholds
 from quality.verdict import EXAMPLES, Finding, Verdict, make
+from stagekit.errors import StageError
 
 
 def validate(suite: Suite[Any], tables: Tables, thresholds: Thresholds) -> Verdict:
@@ -60,26 +60,36 @@ def finding(frame: Frame[Any], result: ExpectationValidationResult, rows: int) -
         StageError: Great Expectations raised while it looked.
     """
     config = result.expectation_config
+    assert config is not None  # a result of a suite has one
     problems = result.exception_info or {}
     nested = [p for p in (problems, *problems.values()) if isinstance(p, dict) and p.get("raised_exception")]
     if nested:
-        raise StageError(f"expectation {config.meta['name']} on {frame.name} could not be evaluated: {nested[0]['exception_message']}")
+        raise StageError(
+            f"expectation {config.meta['name']} on {frame.name} could not be evaluated: {nested[0]['exception_message']}"
+        )
     seen = result.result
     examples = [_clean(e) for e in seen.get("partial_unexpected_index_list") or []]
     words, observed = _words(result)
     return Finding(
-        name=config.meta["name"], frame=frame.name, severity=str(config.severity.value), passed=bool(result.success), expectation=words,
-        why=config.notes or "", observed=observed, rows=seen.get("element_count", rows) - seen.get("missing_count", 0),
-        failed_rows=seen.get("unexpected_count", 0), examples=examples,
-    )  # fmt: skip
+        name=config.meta["name"],
+        frame=frame.name,
+        severity=str(config.severity.value),
+        passed=bool(result.success),
+        expectation=words,
+        why=config.notes or "",
+        observed=observed,
+        rows=seen.get("element_count", rows) - seen.get("missing_count", 0),
+        failed_rows=seen.get("unexpected_count", 0),
+        examples=examples,
+    )
 
 
 def _words(result: ExpectationValidationResult) -> tuple[str, str]:
     """The expectation and what was observed, worded by Great Expectations' own renderer."""
     texts = {}
     for content in InlineRenderer(render_object=result).get_rendered_content():
-        value = content.to_json_dict()["value"]
-        text = value.get("template") or ""
+        value: dict[str, Any] = content.to_json_dict()["value"]  # type: ignore[assignment]
+        text: str = value.get("template") or ""
         params = value.get("params") or {}
         for name in sorted(params, key=len, reverse=True):
             text = text.replace(f"${name}", _text(params[name]["value"]))

@@ -64,16 +64,27 @@ class Verdict(BaseModel):
     """Version of the library."""
 
 
-def make(suite: str, rows: dict[str, int], findings: list[Finding], notes: list[str], thresholds: dict[str, Any], version: str) -> Verdict:
+def make(
+    suite: str, rows: dict[str, int], findings: list[Finding], notes: list[str], thresholds: dict[str, Any], version: str
+) -> Verdict:
     """Sum findings up."""
     lines: dict[str, list[str]] = {"critical": [], "warning": [], "info": []}
     for finding in findings:
         if not finding.passed:
             lines[finding.severity].append(finding.line())
     return Verdict(
-        suite=suite, passed=not lines["critical"], rows=rows, checks=len(findings), failures=lines["critical"], warnings=lines["warning"],
-        infos=lines["info"], notes=notes, findings=findings, thresholds=thresholds, great_expectations=version,
-    )  # fmt: skip
+        suite=suite,
+        passed=not lines["critical"],
+        rows=rows,
+        checks=len(findings),
+        failures=lines["critical"],
+        warnings=lines["warning"],
+        infos=lines["info"],
+        notes=notes,
+        findings=findings,
+        thresholds=thresholds,
+        great_expectations=version,
+    )
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Suite ``recordings``: passes on good tables, and each of its expectations sees a violation."""
 
 import pytest
-from quality_tables import Spoil, check_spoiled, judge, names, put, put_all, recordings_rows, sha, twice
+from quality_tables import Spoil, check_spoiled, frame_of, judge, put, put_all, recordings_rows, sha, twice
 
 SPOILS: dict[str, Spoil] = {
     "items_complete": put("items", license_family=None),
@@ -44,7 +44,7 @@ def test_good_tables_pass_without_a_word() -> None:
 
 
 def test_every_expectation_is_spoiled_here() -> None:
-    assert sorted(names("recordings")) == sorted(SPOILS)
+    assert sorted(frame_of("recordings")) == sorted(SPOILS)
 
 
 @pytest.mark.parametrize("name", SPOILS)

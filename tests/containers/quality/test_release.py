@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quality.suites.release import ReleaseThresholds, build_by
-from quality_tables import Rows, Spoil, as_tables, check_spoiled, judge, names, put, put_all, release_rows, sha, twice
+from quality_tables import Rows, Spoil, as_tables, check_spoiled, frame_of, judge, put, put_all, release_rows, sha, twice
+
+from quality.suites.release import build_by
+from quality.thresholds import ReleaseThresholds
 
 NOISY = 7  # the first row of subset 'noisy'
 
@@ -85,7 +87,7 @@ def test_good_tables_pass_without_a_word() -> None:
 
 
 def test_every_expectation_is_spoiled_here() -> None:
-    assert sorted(names("release")) == sorted(SPOILS)
+    assert sorted(frame_of("release")) == sorted(SPOILS)
 
 
 @pytest.mark.parametrize("name", SPOILS)
@@ -116,7 +118,11 @@ def test_the_policys_subsets_are_the_gates() -> None:
     rows = release_rows()
     put_all("release_segments", subset="all", cer=0.5)(rows)
     assert judge("release", rows, subsets={"all": (0.0, 1.0)}).failures == []
-    assert judge("release", rows, subsets={"all": (0.0, 0.3)}).failures[0].startswith("cer_all: release_segments: If subset == all, then")
+    assert (
+        judge("release", rows, subsets={"all": (0.0, 0.3)})
+        .failures[0]
+        .startswith("cer_all: release_segments: If subset == all, then")
+    )
 
 
 def test_the_line_of_a_leak_says_which_splits() -> None:
@@ -133,5 +139,7 @@ def test_splits_of_a_group_are_counted(pairs: list[tuple[str, str]]) -> None:
     one = rows["release_segments"][0]
     rows["release_segments"] = [{**one, "recording_id": r, "split": s} for r, s in pairs]
     built = build_by("recording_id", as_tables("release", rows))
-    assert dict(zip(built["recording_id"], built["splits"], strict=True)) == {r: len({s for q, s in pairs if q == r}) for r, _ in pairs}
+    assert dict(zip(built["recording_id"], built["splits"], strict=True)) == {
+        r: len({s for q, s in pairs if q == r}) for r, _ in pairs
+    }
     assert ReleaseThresholds().subsets["clean"][1] == ReleaseThresholds().subsets["noisy"][0]

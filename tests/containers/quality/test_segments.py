@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from quality_tables import Spoil, as_tables, check_spoiled, judge, names, put, put_all, segments_rows, twice
-from quality.suites.segments import SUITE, SegmentsThresholds, build_segments
+from quality_tables import Spoil, as_tables, check_spoiled, frame_of, judge, put, put_all, segments_rows, twice
+
+from quality.suites.segments import SUITE, build_segments
+from quality.thresholds import SegmentsThresholds
 
 SPOILS: dict[str, Spoil] = {
     "segments_complete": put("segments", alignment_score=float("-inf")),
@@ -32,7 +34,9 @@ SPOILS: dict[str, Spoil] = {
     "alignment_score": put("segments", alignment_score=3.0),
     "snr": put("segments", snr_db=300.0),
     "loudness": put("segments", loudness_lufs=6.0),
-    "not_cut_by_length": lambda rows: [s.update(end_sample=s["start_sample"] + 15 * 16_000, duration_s=15.0) for s in rows["segments"]].clear(),
+    "not_cut_by_length": lambda rows: [
+        s.update(end_sample=s["start_sample"] + 15 * 16_000, duration_s=15.0) for s in rows["segments"]
+    ].clear(),
     "cut_at_pause": put_all("segments", cut_at_pause=False),
     "segment_pace": put_all("segments", text="hm"),
     "cer_median": put_all("segments", cer=0.5),
@@ -49,7 +53,7 @@ def test_good_tables_pass_without_a_word() -> None:
 
 
 def test_every_expectation_is_spoiled_here() -> None:
-    assert sorted(names("segments")) == sorted(SPOILS)
+    assert sorted(frame_of("segments")) == sorted(SPOILS)
 
 
 @pytest.mark.parametrize("name", SPOILS)
@@ -76,8 +80,12 @@ def test_two_documents_may_claim_the_same_second() -> None:
         s["speech_end_s"] -= 12.0
         s["start_sample"] -= 12 * 16_000
         s["end_sample"] -= 12 * 16_000
-    rows["words"] = [{**w, "start_s": s["speech_start_s"], "end_s": s["speech_end_s"]} for s in rows["segments"] for w in [rows["words"][0]]
-                     for w in [{**w, "segment_id": s["segment_id"]}]]  # fmt: skip
+    rows["words"] = [
+        {**w, "start_s": s["speech_start_s"], "end_s": s["speech_end_s"]}
+        for s in rows["segments"]
+        for w in [rows["words"][0]]
+        for w in [{**w, "segment_id": s["segment_id"]}]
+    ]
     assert judge("segments", rows).failures == []
 
 
@@ -87,7 +95,10 @@ def test_overlap_is_that_of_every_pair(spans: list[tuple[int, int]]) -> None:
     """A segment overlaps some earlier one exactly if any pair of the document's segments overlaps (brute force)."""
     rows = segments_rows(1)
     first = rows["segments"][0]
-    rows["segments"] = [{**first, "segment_id": f"{i:064x}", "speech_start_s": float(a), "speech_end_s": float(a + n)} for i, (a, n) in enumerate(spans)]
+    rows["segments"] = [
+        {**first, "segment_id": f"{i:064x}", "speech_start_s": float(a), "speech_end_s": float(a + n)}
+        for i, (a, n) in enumerate(spans)
+    ]
     built = build_segments(as_tables("segments", rows), SegmentsThresholds())
     pairs = [(a, a + n) for a, n in spans]
     brute = any(min(e, f) > max(a, b) for i, (a, e) in enumerate(pairs) for b, f in pairs[:i])

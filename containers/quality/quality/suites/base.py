@@ -16,23 +16,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from great_expectations import expectations as gxe
-from pydantic import BaseModel, ConfigDict
+from great_expectations.expectations.metadata_types import FailureSeverity
+
+from quality.thresholds import Thresholds
 from stagekit.tables import TABLES
 
 Severity = Literal["critical", "warning", "info"]
 
 SHA256 = r"^[0-9a-f]{64}$"
 DATE = r"^\d{4}-\d{2}-\d{2}$"
-LICENSE_FAMILIES = ("by", "by-sa", "cc0", "pd", "us-gov")
-"""The families of the data contract; NC, ND and unknown never get in."""
-
 Tables = Mapping[str, pa.Table]
-
-
-class Thresholds(BaseModel):
-    """Base of a suite's thresholds: nothing unknown, immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 T = TypeVar("T", bound=Thresholds)
@@ -76,7 +69,7 @@ class Suite(Generic[T]):
 
 def expect(kind: type[gxe.Expectation], name: str, why: str, severity: Severity = "critical", **kwargs: Any) -> gxe.Expectation:
     """An expectation with a name that is unique in its suite, a reason for a person and a severity."""
-    return kind(severity=severity, notes=why, meta={"name": name}, **kwargs)
+    return kind(severity=FailureSeverity(severity), notes=why, meta={"name": name}, **kwargs)
 
 
 def unique(name: str, column: str, why: str) -> gxe.Expectation:
@@ -93,7 +86,9 @@ def within(
     name: str, column: str, why: str, low: float | None, high: float | None, severity: Severity = "critical", mostly: float = 1.0
 ) -> gxe.Expectation:
     """``column`` lies in [low, high] in (the given share of) the rows where it is not null."""
-    return expect(gxe.ExpectColumnValuesToBeBetween, name, why, severity, column=column, min_value=low, max_value=high, mostly=mostly)
+    return expect(
+        gxe.ExpectColumnValuesToBeBetween, name, why, severity, column=column, min_value=low, max_value=high, mostly=mostly
+    )
 
 
 def matches(name: str, column: str, why: str, regex: str = r"\S") -> gxe.Expectation:
@@ -109,13 +104,16 @@ def one_of(name: str, column: str, why: str, values: tuple[str, ...]) -> gxe.Exp
 def complete(frame: str) -> gxe.Expectation:
     """Nothing is null, NaN or infinite where the data contract says that a value stands (column ``unset``)."""
     return expect(
-        gxe.ExpectColumnValuesToBeInSet, f"{frame}_complete", "the data contract allows no null, NaN or infinity in these columns",
-        column="unset", value_set=[""],
-    )  # fmt: skip
+        gxe.ExpectColumnValuesToBeInSet,
+        f"{frame}_complete",
+        "the data contract allows no null, NaN or infinity in these columns",
+        column="unset",
+        value_set=[""],
+    )
 
 
 def unset(rows: pa.Table, table: str) -> pa.ChunkedArray:
-    """Names of the columns that hold no value although the table's schema says that they do, joined by blanks, one string a row."""
+    """Names of the columns that hold no value although the table's schema asks for one, joined by blanks, one string a row."""
     names = pa.chunked_array([pa.array([""] * rows.num_rows, pa.string())])
     for column in TABLES[table].columns:
         if column.nullable or column.name not in rows.column_names:

@@ -7,31 +7,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from great_expectations import expectations as gxe
-from pydantic import Field
-from stagekit.tables import SAMPLE_RATE, Reason
 
 from quality.suites.base import (
-    DATE, LICENSE_FAMILIES, SHA256, Frame, Suite, Tables, Thresholds, always_true, complete, expect, found_in, frame, length, matches, one_of,
-    unique, within,
-)  # fmt: skip
+    DATE,
+    SHA256,
+    Frame,
+    Suite,
+    Tables,
+    always_true,
+    complete,
+    expect,
+    found_in,
+    frame,
+    length,
+    matches,
+    one_of,
+    unique,
+    within,
+)
+from quality.thresholds import RecordingsThresholds
+from stagekit.tables import SAMPLE_RATE, Reason
 
 FAULTS = (Reason.DOWNLOAD_FAILED, Reason.CHECKSUM_MISMATCH, Reason.ITEM_UNREADABLE, Reason.CRASHED)
 """Rejections that say that the harvest, not the source, went wrong."""
-
-
-class RecordingsThresholds(Thresholds):
-    """Limits of the suite ``recordings``."""
-
-    license_families: tuple[str, ...] = Field(LICENSE_FAMILIES, description="families that may be in a batch")
-    provenances: tuple[str, ...] = Field(("human", "unknown"), description="caption provenances that may be in a batch")
-    min_duration_s: float = Field(1.0, gt=0, description="shortest recording, s: the shortest segment")
-    max_duration_s: float = Field(24 * 3600.0, gt=0, description="longest recording, s")
-    min_sample_rate: int = Field(8000, description="Hz; below it not even the telephone band is there (warning)")
-    min_chars_per_s: float = Field(1.0, description="text over recording; less is a fragment or another text (warning, mostly)")
-    max_chars_per_s: float = Field(30.0, description="likewise; 30 is twice the pace of fast reading (warning, mostly)")
-    mostly: float = Field(0.95, gt=0, le=1, description="share of documents that must be in that range and in the claimed language")
-    min_creator_share: float = Field(0.5, ge=0, le=1, description="share of items with a creator: without, voices may cross splits (warning)")
-    max_fault_share: float = Field(0.05, ge=0, le=1, description="units lost to faults over all units (warning)")
 
 
 def items_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
@@ -48,11 +46,15 @@ def items_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
             always_true("item_recording_known", "recording_found", "a fetched item points at a recording of the batch"),
             always_true("item_document_known", "document_found", "and at a document of the batch"),
             expect(
-                gxe.ExpectColumnProportionOfNonNullValuesToBeBetween, "creators_stated",
-                "items without a creator cannot be kept in one split by voice", "warning", column="creator", min_value=t.min_creator_share,
+                gxe.ExpectColumnProportionOfNonNullValuesToBeBetween,
+                "creators_stated",
+                "items without a creator cannot be kept in one split by voice",
+                "warning",
+                column="creator",
+                min_value=t.min_creator_share,
             ),
         ],
-    )  # fmt: skip
+    )
 
 
 def recordings_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
@@ -65,7 +67,9 @@ def recordings_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
             matches("recording_id_sha256", "recording_id", "the id is the sha256 of the bytes", SHA256),
             matches("recording_uri", "uri", "the audio is somewhere"),
             within("recording_bytes", "bytes", "an empty file is a rejection", 1, None),
-            within("recording_duration", "duration_s", "too short and too long are rejections", t.min_duration_s, t.max_duration_s),
+            within(
+                "recording_duration", "duration_s", "too short and too long are rejections", t.min_duration_s, t.max_duration_s
+            ),
             within("recording_samples", "samples_off", f"the duration is samples / {SAMPLE_RATE}", -1, 1),
             within("recording_channels", "channels", "audio has channels", 1, None),
             within("recording_sample_rate", "sample_rate", "less than the telephone band", t.min_sample_rate, None, "warning"),
@@ -85,10 +89,25 @@ def documents_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
             matches("document_id_sha256", "document_id", "the id is a sha256", SHA256),
             always_true("document_recording_known", "recording_found", "a document belongs to a recording of the batch"),
             within("document_text", "text_chars", "a text without speech is a rejection", 1, None),
-            one_of("caption_provenance", "caption_provenance", "machine captions stay out unless the policy says otherwise", t.provenances),
+            one_of(
+                "caption_provenance",
+                "caption_provenance",
+                "machine captions stay out unless the policy says otherwise",
+                t.provenances,
+            ),
             within("text_language_score", "text_language_score", "a probability", 0, 1),
-            always_true("text_language", "language_agrees", "the text is in the claimed language, where one can tell", "warning", t.mostly),
-            within("text_pace", "chars_per_s", "a text far shorter or longer than its recording is not its transcript", low, high, "warning", t.mostly),
+            always_true(
+                "text_language", "language_agrees", "the text is in the claimed language, where one can tell", "warning", t.mostly
+            ),
+            within(
+                "text_pace",
+                "chars_per_s",
+                "a text far shorter or longer than its recording is not its transcript",
+                low,
+                high,
+                "warning",
+                t.mostly,
+            ),
         ],
     )
 
@@ -98,7 +117,14 @@ def harvest_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="harvest",
         expectations=[
-            within("faults", "fault_share", "what failed to download or crashed may be worth another run", 0, t.max_fault_share, "warning"),
+            within(
+                "faults",
+                "fault_share",
+                "what failed to download or crashed may be worth another run",
+                0,
+                t.max_fault_share,
+                "warning",
+            ),
         ],
     )
 
@@ -107,24 +133,26 @@ def build_items(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
     """Items with ``recording_found`` and ``document_found``."""
     items = tables["items"]
     return frame(
-        items, "items",
+        items,
+        "items",
         recording_found=found_in(items["recording_id"], tables["recordings"]["recording_id"]),
         document_found=found_in(items["document_id"], tables["documents"]["document_id"]),
-    )  # fmt: skip
+    )
 
 
 def build_recordings(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
     """Recordings with ``samples_off`` (samples against duration) and ``item_found``."""
     rows = tables["recordings"]
     return frame(
-        rows, "recordings",
+        rows,
+        "recordings",
         samples_off=pc.subtract(pc.multiply(rows["duration_s"], float(SAMPLE_RATE)), pc.cast(rows["samples"], pa.float64())),
         item_found=found_in(rows["recording_id"], tables["items"]["recording_id"]),
-    )  # fmt: skip
+    )
 
 
 def build_documents(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
-    """Documents without their text, with ``text_chars``, ``chars_per_s``, ``recording_found`` and ``language_agrees`` (null: unknown)."""
+    """Documents without their text; ``text_chars``, ``chars_per_s``, ``recording_found``, ``language_agrees`` (null: unknown)."""
     rows, recordings = tables["documents"], tables["recordings"]
     text_chars = length(rows["text"])
     where = pc.index_in(rows["recording_id"], value_set=recordings["recording_id"])
@@ -132,12 +160,14 @@ def build_documents(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
     claimed = pc.list_element(pc.split_pattern(pc.utf8_lower(rows["language"]), "-"), 0)
     heard = pc.list_element(pc.split_pattern(pc.utf8_lower(rows["text_language"]), "-"), 0)
     return frame(
-        rows, "documents", drop=("text",),
+        rows,
+        "documents",
+        drop=("text",),
         text_chars=text_chars,
         chars_per_s=pc.divide(pc.cast(text_chars, pa.float64()), seconds),
         recording_found=found_in(rows["recording_id"], recordings["recording_id"]),
         language_agrees=pc.equal(claimed, heard),
-    )  # fmt: skip
+    )
 
 
 def build_harvest(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
@@ -145,8 +175,19 @@ def build_harvest(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
     rejections = tables["rejections"]
     faults = pc.sum(pc.is_in(rejections["reason"], value_set=pa.array([str(r) for r in FAULTS]))).as_py() or 0
     total = tables["items"].num_rows + rejections.num_rows
-    rows = [{"batch": "batch", "items": tables["items"].num_rows, "rejected": rejections.num_rows, "faults": faults,
-             "fault_share": faults / total}] if total else []  # fmt: skip
+    rows = (
+        [
+            {
+                "batch": "batch",
+                "items": tables["items"].num_rows,
+                "rejected": rejections.num_rows,
+                "faults": faults,
+                "fault_share": faults / total,
+            }
+        ]
+        if total
+        else []
+    )
     return pd.DataFrame(rows, columns=["batch", "items", "rejected", "faults", "fault_share"])
 
 
@@ -154,9 +195,26 @@ SUITE: Suite[RecordingsThresholds] = Suite(
     name="recordings",
     thresholds=RecordingsThresholds,
     reads={
-        "items": ("item_id", "creator", "license_family", "license_url", "license_evidence", "license_seen_at", "recording_id", "document_id"),
+        "items": (
+            "item_id",
+            "creator",
+            "license_family",
+            "license_url",
+            "license_evidence",
+            "license_seen_at",
+            "recording_id",
+            "document_id",
+        ),
         "recordings": ("recording_id", "uri", "bytes", "duration_s", "samples", "sample_rate", "channels"),
-        "documents": ("document_id", "recording_id", "language", "text_language", "text_language_score", "caption_provenance", "text"),
+        "documents": (
+            "document_id",
+            "recording_id",
+            "language",
+            "text_language",
+            "text_language_score",
+            "caption_provenance",
+            "text",
+        ),
         "rejections": ("id", "reason"),
     },
     frames=(

@@ -8,52 +8,43 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from great_expectations import expectations as gxe
 from great_expectations.expectations.row_conditions import Column
-from pydantic import Field, model_validator
 
 from quality.suites.base import (
-    DATE, LICENSE_FAMILIES, SHA256, Frame, Suite, Tables, Thresholds, always_true, complete, expect, frame, length, matches, one_of, unique,
+    DATE,
+    SHA256,
+    Frame,
+    Suite,
+    Tables,
+    always_true,
+    complete,
+    expect,
+    frame,
+    matches,
+    one_of,
+    unique,
     within,
-)  # fmt: skip
+)
 from quality.suites.segments import segment_columns
+from quality.thresholds import ReleaseThresholds
 
 SPLITS = ("train", "dev", "test")
-COLLECTIVE = ("", "various", "various artists", "various authors", "librivox", "librivox volunteers", "unknown", "anonymous")
-"""Creators that are no one voice; they join no group. The release's policy hands in its own list."""
-
-
-class ReleaseThresholds(Thresholds):
-    """Limits of the suite ``release``; the policy's, so that gate and policy cannot drift apart."""
-
-    subsets: dict[str, tuple[float, float]] = Field(
-        {"clean": (0.0, 0.2), "noisy": (0.2, 0.38)}, description="subset → CER from (included) to (excluded)"
-    )  # fmt: skip
-    license_families: tuple[str, ...] = Field(LICENSE_FAMILIES, description="families that may be released")
-    provenances: tuple[str, ...] = Field(("human", "unknown"), description="caption provenances that may be released")
-    collective_creators: tuple[str, ...] = Field(COLLECTIVE, description="creators that are no one voice, lower case")
-    min_duration_s: float = Field(1.0, gt=0, description="shortest segment, s")
-    max_duration_s: float = Field(15.0, gt=0, description="longest segment, s")
-    min_dev_s: float = Field(60.0, ge=0, description="least audio in dev, s (warning): below it no error rate means anything")
-    min_test_s: float = Field(60.0, ge=0, description="least audio in test, s (warning)")
-    min_train_share: float = Field(0.5, ge=0, le=1, description="train over all, in seconds (warning)")
-    min_creator_share: float = Field(0.5, ge=0, le=1, description="segments with a creator over all (warning)")
-
-    @model_validator(mode="after")
-    def _ranges(self) -> ReleaseThresholds:
-        for name, (low, high) in self.subsets.items():
-            if not low < high:
-                raise ValueError(f"subset {name}: {low}…{high} is no range")
-        return self
 
 
 def segments_suite(t: ReleaseThresholds) -> gx.ExpectationSuite:
     """Rows of the release: identity, text, license, scores, subset."""
     ranges = [
         expect(
-            gxe.ExpectColumnValuesToBeBetween, f"cer_{name}", f"CER decides what is {name}", column="cer", min_value=low, max_value=high,
-            strict_max=True, row_condition=Column("subset") == name,
+            gxe.ExpectColumnValuesToBeBetween,
+            f"cer_{name}",
+            f"CER decides what is {name}",
+            column="cer",
+            min_value=low,
+            max_value=high,
+            strict_max=True,
+            row_condition=Column("subset") == name,
         )
         for name, (low, high) in t.subsets.items()
-    ]  # fmt: skip
+    ]
     return gx.ExpectationSuite(
         name="release_segments",
         expectations=[
@@ -78,17 +69,26 @@ def segments_suite(t: ReleaseThresholds) -> gx.ExpectationSuite:
             matches("license_evidence", "license_evidence", "and where it stood"),
             matches("license_seen_at", "license_seen_at", "and when it was read", DATE),
             matches("attribution", "attribution", "each clip names whom to thank"),
-            one_of("caption_provenance", "caption_provenance", "machine captions stay out unless the policy says otherwise", t.provenances),
+            one_of(
+                "caption_provenance",
+                "caption_provenance",
+                "machine captions stay out unless the policy says otherwise",
+                t.provenances,
+            ),
             matches("recording_uri", "recording_uri", "the clip is cut from somewhere"),
             matches("batch_key", "batch", "and came with a batch", r"^\d{4}\.\d{2}$"),
             matches_empty("no_duplicate", "duplicate_of", "of a duplicate cluster only the kept member is released"),
             always_true("split_as_assigned", "split_as_assigned", "a split, once given, never changes"),
             expect(
-                gxe.ExpectColumnProportionOfNonNullValuesToBeBetween, "creators_stated",
-                "clips without a creator cannot be kept in one split by voice", "warning", column="creator", min_value=t.min_creator_share,
+                gxe.ExpectColumnProportionOfNonNullValuesToBeBetween,
+                "creators_stated",
+                "clips without a creator cannot be kept in one split by voice",
+                "warning",
+                column="creator",
+                min_value=t.min_creator_share,
             ),
         ],
-    )  # fmt: skip
+    )
 
 
 def matches_empty(name: str, column: str, why: str) -> gxe.Expectation:
@@ -125,7 +125,7 @@ def assignments_suite(_t: ReleaseThresholds) -> gx.ExpectationSuite:
         expectations=[
             complete("assignments"),
             unique("group_once", "group_key", "a group is assigned once, for ever"),
-            matches("group_key", "group_key", "a key names its kind", r"^(recording|item|creator|cluster:(text|audio)):."),
+            matches("group_key", "group_key", "a key names its kind", r"^(?:recording|item|creator|cluster:(?:text|audio)):."),
             one_of("assigned_split_known", "split", "there are three splits", SPLITS),
             matches("assigned_since", "since", "an assignment names its release"),
         ],
@@ -151,19 +151,23 @@ def build_segments(tables: Tables, _t: ReleaseThresholds) -> pd.DataFrame:
     dropped = tables["clusters"].filter(pc.invert(tables["clusters"]["keep"]))
     cluster_of = {
         kind: dropped.filter(pc.equal(dropped["kind"], kind)).select(["id", "cluster_id"]) for kind in ("text", "audio")
-    }  # fmt: skip
+    }
     duplicate_of = pc.coalesce(
-        _look_up(rows["document_id"], cluster_of["text"], "cluster_id"), _look_up(rows["recording_id"], cluster_of["audio"], "cluster_id"), ""
+        _look_up(rows["document_id"], cluster_of["text"], "cluster_id"),
+        _look_up(rows["recording_id"], cluster_of["audio"], "cluster_id"),
+        "",
     )
     assigned = tables["assignments"].rename_columns({"group_key": "id", "split": "split"})
     given = _look_up(pc.binary_join_element_wise("recording", rows["recording_id"], ":"), assigned, "split")
     return frame(
-        rows, "release_segments", drop=("text", "start_sample", "end_sample", "speech_start_s", "speech_end_s"),
+        rows,
+        "release_segments",
+        drop=("text", "start_sample", "end_sample", "speech_start_s", "speech_end_s"),
         **segment_columns(rows),
         group_right=pc.equal(pc.if_else(share_alike, "by-sa", "by"), rows["license_group"]),
         duplicate_of=duplicate_of,
         split_as_assigned=pc.fill_null(pc.equal(given, rows["split"]), False),
-    )  # fmt: skip
+    )
 
 
 def _look_up(values: pa.ChunkedArray, table: pa.Table, column: str) -> pa.ChunkedArray:
@@ -225,7 +229,13 @@ def build_release(tables: Tables, _t: ReleaseThresholds) -> pd.DataFrame:
 
 
 def _by(name: str, column: str) -> Frame[ReleaseThresholds]:
-    return Frame(name, (column,), f"rows of the release by {column}", lambda tables, _t: build_by(column, tables), lambda _t: splits_suite(name))
+    return Frame(
+        name,
+        (column,),
+        f"rows of the release by {column}",
+        lambda tables, _t: build_by(column, tables),
+        lambda _t: splits_suite(name),
+    )
 
 
 SUITE: Suite[ReleaseThresholds] = Suite(
@@ -233,9 +243,32 @@ SUITE: Suite[ReleaseThresholds] = Suite(
     thresholds=ReleaseThresholds,
     reads={
         "release_segments": (
-            "segment_id", "document_id", "recording_id", "item_id", "start_sample", "end_sample", "speech_start_s", "speech_end_s",
-            "duration_s", "text", "cer", "wer", "anchored_ratio", "speech_ratio", "split", "subset", "license_family", "license_group",
-            "license_url", "license_evidence", "license_seen_at", "attribution", "creator", "caption_provenance", "recording_uri", "batch",
+            "segment_id",
+            "document_id",
+            "recording_id",
+            "item_id",
+            "start_sample",
+            "end_sample",
+            "speech_start_s",
+            "speech_end_s",
+            "duration_s",
+            "text",
+            "cer",
+            "wer",
+            "anchored_ratio",
+            "speech_ratio",
+            "split",
+            "subset",
+            "license_family",
+            "license_group",
+            "license_url",
+            "license_evidence",
+            "license_seen_at",
+            "attribution",
+            "creator",
+            "caption_provenance",
+            "recording_uri",
+            "batch",
         ),
         "clusters": ("kind", "id", "cluster_id", "keep", "similarity"),
         "assignments": ("group_key", "split", "since"),
@@ -244,12 +277,22 @@ SUITE: Suite[ReleaseThresholds] = Suite(
         Frame("release_segments", ("segment_id",), "one clip of the release", build_segments, segments_suite),
         _by("recordings_in_splits", "recording_id"),
         _by("items_in_splits", "item_id"),
-        Frame("creators_in_splits", ("creator",), "rows by creator, collective ones left out", build_creators,
-              lambda _t: splits_suite("creators_in_splits")),
-        Frame("clusters_in_splits", ("cluster",), "rows by duplicate cluster", build_clusters_in_splits,
-              lambda _t: splits_suite("clusters_in_splits")),
+        Frame(
+            "creators_in_splits",
+            ("creator",),
+            "rows by creator, collective ones left out",
+            build_creators,
+            lambda _t: splits_suite("creators_in_splits"),
+        ),
+        Frame(
+            "clusters_in_splits",
+            ("cluster",),
+            "rows by duplicate cluster",
+            build_clusters_in_splits,
+            lambda _t: splits_suite("clusters_in_splits"),
+        ),
         Frame("clusters", ("kind", "id"), "one member of a duplicate cluster", build_clusters, clusters_suite),
         Frame("assignments", ("group_key",), "one group and its split", build_assignments, assignments_suite),
         Frame("release", ("release",), "the release as a whole", build_release, release_suite),
     ),
-)  # fmt: skip
+)

@@ -8,37 +8,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from great_expectations import expectations as gxe
-from pydantic import Field
-from stagekit.tables import SAMPLE_RATE, Reason
 
 from quality.suites.base import (
-    SHA256, Frame, Suite, Tables, Thresholds, always_true, complete, expect, frame, length, matches, unique, within,
-)  # fmt: skip
+    SHA256,
+    Frame,
+    Suite,
+    Tables,
+    always_true,
+    complete,
+    expect,
+    frame,
+    length,
+    matches,
+    unique,
+    within,
+)
+from quality.thresholds import SegmentsThresholds
+from stagekit.tables import SAMPLE_RATE, Reason
 
 FAULTS = (Reason.RECOGNIZER_FAILED, Reason.CRASHED)
 """Rejections that say that the pipeline, not the material, went wrong."""
 
 EDGE_S = 0.011
 """Seconds a word may pass its clip or its neighbour: one frame of 10 ms, the grid of the aligner, and its rounding."""
-
-
-class SegmentsThresholds(Thresholds):
-    """Limits of the suite ``segments``."""
-
-    min_duration_s: float = Field(1.0, gt=0, description="shortest segment, s")
-    max_duration_s: float = Field(15.0, gt=0, description="longest segment, s")
-    max_alignment_score: float = Field(0.5, description="a log-likelihood ratio against a free phone loop: 0 is best, up to rounding (warning)")
-    max_long_share: float = Field(
-        0.25, gt=0, lt=1,
-        description="segments over 14 s over all; 75 % of the original's `clean` are over 14.5 s, since it cut by length (warning)",
-    )  # fmt: skip
-    min_pause_share: float = Field(0.8, gt=0, le=1, description="segments cut in pauses at both ends over all (warning)")
-    min_chars_per_s: float = Field(2.0, description="text over speech of a segment, characters a second (warning, mostly)")
-    max_chars_per_s: float = Field(30.0, description="likewise; 30 is twice the pace of fast reading (warning, mostly)")
-    mostly: float = Field(0.98, gt=0, le=1, description="share of segments that must be inside a range marked 'mostly'")
-    max_median_cer: float = Field(0.2, gt=0, description="half of the segments at least must reach the release's `clean` (warning)")
-    min_kept_share: float = Field(0.3, ge=0, le=1, description="speech kept over speech found, silence not counted (warning)")
-    max_fault_share: float = Field(0.02, ge=0, le=1, description="rejections that are faults over all rejections and segments (warning)")
 
 
 LONG_S = 14.0
@@ -62,7 +54,9 @@ def segments_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
             within("segment_piece", "piece_chars", "its piece of the document is not empty", 1, None),
             within("speech_inside", "speech_margin_s", "the words lie inside the clip", -EDGE_S, None),
             within("speech_length", "speech_s", "the first word starts before the last one ends", 0.01, None),
-            within("speech_once", "overlap_s", "no second of a recording is claimed by two segments of one document", None, EDGE_S),
+            within(
+                "speech_once", "overlap_s", "no second of a recording is claimed by two segments of one document", None, EDGE_S
+            ),
             within("pauses", "pause_min_s", "silence has a length", 0, None),
             within("cer_not_negative", "cer", "an error rate", 0, None),
             within("wer_not_negative", "wer", "an error rate", 0, None),
@@ -72,18 +66,46 @@ def segments_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
             within("edge_silence", "edge_silence_s", "silence has a length", 0, None),
             within("words_present", "words", "each segment has the words it was made of", 1, None),
             within("words_inside", "words_margin_s", "and they lie inside the clip", -EDGE_S, None),
-            expect(gxe.ExpectColumnValuesToNotBeNull, "scored", "a segment without CER cannot be put in a subset", "warning", column="cer", mostly=t.mostly),
+            expect(
+                gxe.ExpectColumnValuesToNotBeNull,
+                "scored",
+                "a segment without CER cannot be put in a subset",
+                "warning",
+                column="cer",
+                mostly=t.mostly,
+            ),
             within("alignment_score", "alignment_score", "0 is best", None, t.max_alignment_score, "warning"),
             within("snr", "snr_db", "outside −20…100 dB the measure has failed", -20, 100, "warning"),
             within("loudness", "loudness_lufs", "outside −70…0 LUFS the measure has failed", -70, 0, "warning"),
-            within("not_cut_by_length", "duration_s", "segments that pile up at the limit were cut by length", None, LONG_S, "warning", share),
+            within(
+                "not_cut_by_length",
+                "duration_s",
+                "segments that pile up at the limit were cut by length",
+                None,
+                LONG_S,
+                "warning",
+                share,
+            ),
             always_true("cut_at_pause", "cut_at_pause", "a cut in speech loses sounds", "warning", t.min_pause_share),
-            within("segment_pace", "chars_per_s", "too many or too few characters for the speech: the text is not what is said",
-                   low, high, "warning", t.mostly),
-            expect(gxe.ExpectColumnMedianToBeBetween, "cer_median", "half of the segments are not clean", "warning",
-                   column="cer", max_value=t.max_median_cer),
+            within(
+                "segment_pace",
+                "chars_per_s",
+                "too many or too few characters for the speech: the text is not what is said",
+                low,
+                high,
+                "warning",
+                t.mostly,
+            ),
+            expect(
+                gxe.ExpectColumnMedianToBeBetween,
+                "cer_median",
+                "half of the segments are not clean",
+                "warning",
+                column="cer",
+                max_value=t.max_median_cer,
+            ),
         ],
-    )  # fmt: skip
+    )
 
 
 def batch_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
@@ -91,14 +113,16 @@ def batch_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="alignment",
         expectations=[
-            within("kept_share", "kept_share", "most of the speech was lost: look at the reasons", t.min_kept_share, None, "warning"),
+            within(
+                "kept_share", "kept_share", "most of the speech was lost: look at the reasons", t.min_kept_share, None, "warning"
+            ),
             within("faults", "fault_share", "what crashed may be worth another run", None, t.max_fault_share, "warning"),
         ],
     )
 
 
 def segment_columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Derived columns that segments and release_segments share: ``samples_off``, ``text_chars``, ``speech_s``, ``speech_margin_s``."""
+    """Derived columns that segments and clips share: ``samples_off``, ``text_chars``, ``speech_s``, ``speech_margin_s``."""
     start_s = pc.divide(pc.cast(rows["start_sample"], pa.float64()), float(SAMPLE_RATE))
     end_s = pc.divide(pc.cast(rows["end_sample"], pa.float64()), float(SAMPLE_RATE))
     samples = pc.multiply(pc.subtract(end_s, start_s), float(SAMPLE_RATE))
@@ -106,7 +130,9 @@ def segment_columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
         "samples_off": pc.subtract(pc.multiply(rows["duration_s"], float(SAMPLE_RATE)), samples),
         "text_chars": length(rows["text"]),
         "speech_s": pc.subtract(rows["speech_end_s"], rows["speech_start_s"]),
-        "speech_margin_s": pc.min_element_wise(pc.subtract(rows["speech_start_s"], start_s), pc.subtract(end_s, rows["speech_end_s"])),
+        "speech_margin_s": pc.min_element_wise(
+            pc.subtract(rows["speech_start_s"], start_s), pc.subtract(end_s, rows["speech_end_s"])
+        ),
     }
 
 
@@ -115,19 +141,22 @@ def build_segments(tables: Tables, _t: SegmentsThresholds) -> pd.DataFrame:
     rows = tables["segments"]
     derived = segment_columns(rows)
     segments = frame(
-        rows, "segments", drop=("text", "text_raw", "pause_before_s", "pause_after_s", "char_start", "char_end"),
+        rows,
+        "segments",
+        drop=("text", "text_raw", "pause_before_s", "pause_after_s", "char_start", "char_end"),
         **derived,
         text_raw_chars=length(rows["text_raw"]),
         piece_chars=pc.subtract(rows["char_end"], rows["char_start"]),
         pause_min_s=pc.min_element_wise(rows["pause_before_s"], rows["pause_after_s"]),
         chars_per_s=pc.divide(pc.cast(derived["text_chars"], pa.float64()), derived["speech_s"]),
-    )  # fmt: skip
-    words = tables["words"].group_by("segment_id").aggregate([("start_s", "min"), ("end_s", "max"), ("start_s", "count")]).to_pandas()
-    words = words.set_index("segment_id")
-    ids = segments["segment_id"]
-    segments["words"] = ids.map(words["start_s_count"]).fillna(0).astype("int64")
-    before = ids.map(words["start_s_min"]) - segments["start_sample"] / SAMPLE_RATE
-    after = segments["end_sample"] / SAMPLE_RATE - ids.map(words["end_s_max"])
+    )
+    words = (
+        tables["words"].group_by("segment_id").aggregate([("start_s", "min"), ("end_s", "max"), ("start_s", "count")]).to_pandas()
+    )
+    words = words.set_index("segment_id").reindex(segments["segment_id"]).reset_index(drop=True)
+    segments["words"] = words["start_s_count"].fillna(0).astype("int64")
+    before = words["start_s_min"] - segments["start_sample"] / SAMPLE_RATE
+    after = segments["end_sample"] / SAMPLE_RATE - words["end_s_max"]
     segments["words_margin_s"] = np.minimum(before, after)
     in_time = segments.sort_values(["document_id", "speech_start_s"], kind="stable")
     previous = in_time.groupby("document_id")["speech_end_s"].transform(lambda ends: ends.cummax().shift())
@@ -156,9 +185,29 @@ SUITE: Suite[SegmentsThresholds] = Suite(
     thresholds=SegmentsThresholds,
     reads={
         "segments": (
-            "segment_id", "document_id", "start_sample", "end_sample", "speech_start_s", "speech_end_s", "duration_s", "char_start",
-            "char_end", "text", "text_raw", "cut_at_pause", "pause_before_s", "pause_after_s", "alignment_score", "anchored_ratio", "cer",
-            "wer", "edge_silence_s", "speech_ratio", "snr_db", "loudness_lufs", "synthetic_voice_score",
+            "segment_id",
+            "document_id",
+            "start_sample",
+            "end_sample",
+            "speech_start_s",
+            "speech_end_s",
+            "duration_s",
+            "char_start",
+            "char_end",
+            "text",
+            "text_raw",
+            "cut_at_pause",
+            "pause_before_s",
+            "pause_after_s",
+            "alignment_score",
+            "anchored_ratio",
+            "cer",
+            "wer",
+            "edge_silence_s",
+            "speech_ratio",
+            "snr_db",
+            "loudness_lufs",
+            "synthetic_voice_score",
         ),
         "words": ("segment_id", "start_s", "end_s"),
         "rejections": ("reason", "start_s", "end_s"),
@@ -167,4 +216,4 @@ SUITE: Suite[SegmentsThresholds] = Suite(
         Frame("segments", ("segment_id",), "one utterance of at most 15 s", build_segments, segments_suite),
         Frame("alignment", ("batch",), "the batch as a whole", build_batch, batch_suite),
     ),
-)  # fmt: skip
+)

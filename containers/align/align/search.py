@@ -42,12 +42,15 @@ class SearchParams:
 
     Attributes:
         max_occurrences: a seed that the transcript holds more often than this is lengthened.
-        max_kmer: longest seed in words; a place that is still too frequent gives none.
+        max_kmer: longest seed in words. One that cannot be lengthened further and is still too frequent gives the
+            ``max_occurrences`` hits nearest to where a steady reading would be.
         bridge_words: longest gap, in words of either side, that stays inside an island.
         bridge_slack: words by which the two sides of a bridged gap may differ, beyond half of the shorter side.
         gap_bits: cost of an unmatched word on either side.
         margin_bits: bits beyond log2(places) that a stretch without neighbours needs.
-        local_margin_bits: the same next to an accepted neighbour.
+        local_margin_bits: the same inside a gap that can be bridged: errors are likelier there than other text.
+        edge_margin_bits: the same beside one neighbour only; over the cells of an 80 x 80 corner the chances of a false match
+            sum to ln(80)^2 / 2^bits, which is 7 % at 8 bits.
         repeat_margin_bits: the same for transcript words that another island has taken.
         min_words: an island that no neighbour supports has at least so many matched words.
         gap_cells: largest rectangle, in cells, that dynamic programming fills (bytes of memory, 1 byte a cell).
@@ -59,9 +62,10 @@ class SearchParams:
     bridge_words: int = 40
     bridge_slack: int = 4
     gap_bits: float = 0.5
-    margin_bits: float = 8.0
+    margin_bits: float = 20.0
     local_margin_bits: float = 1.0
-    repeat_margin_bits: float = 16.0
+    edge_margin_bits: float = 8.0
+    repeat_margin_bits: float = 24.0
     min_words: int = 4
     gap_cells: int = 4_000_000
     edge_words: int = 5
@@ -157,6 +161,22 @@ def _seeds(t: _Texts, params: SearchParams) -> tuple[Pairs, Pairs]:
     words, todo = rank.copy(), valid.copy()
     todo[n:] = False
     alive = valid.copy()
+    none: Pairs = np.zeros(0, dtype=np.int64)
+    # hypothesis positions that are too frequent at k - 1, and their hits: order, first, count
+    frequent: tuple[Pairs, Pairs, Pairs, Pairs] = (none, none, none, none)
+
+    def emit(h: Pairs, order: Pairs, first: Pairs, count: Pairs) -> None:
+        """Takes the hits order[first : first + count] of h; of too many those nearest to where a steady reading would be."""
+        many = np.flatnonzero(count > params.max_occurrences)
+        first = first.copy()
+        for i in many.tolist():
+            lo, hi = int(first[i]), int(first[i] + count[i])
+            place = lo + int(np.searchsorted(order[lo:hi], h[i] * m // n)) - params.max_occurrences // 2
+            first[i] = max(lo, min(place, hi - params.max_occurrences))
+        count = np.minimum(count, params.max_occurrences)
+        out_h.append(np.repeat(h, count))
+        out_r.append(order[np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())])
+
     for k in range(2, params.max_kmer + 1):
         # a k-mer's number is the rank of ((k-1)-mer, next word); those that pass an end or hold an unknown word are dead
         following = np.zeros(n + m, dtype=np.int64)
@@ -166,24 +186,23 @@ def _seeds(t: _Texts, params: SearchParams) -> tuple[Pairs, Pairs]:
         inside[n : n + max(m - k + 1, 0)] = True
         alive &= inside
         alive[: n + m - (k - 1)] &= valid[k - 1 :]
-        todo &= alive
-        if not todo.any():
-            break
         rank = np.unique(rank * base + following, return_inverse=True)[1].astype(np.int64)
         ref_at = np.flatnonzero(alive[n:])
         order = ref_at[np.argsort(rank[n + ref_at], kind="stable")]
         keys = rank[n + order]
         hyp_at = np.flatnonzero(todo[:n])
         first = np.searchsorted(keys, rank[hyp_at], side="left")
-        count = np.searchsorted(keys, rank[hyp_at], side="right") - first
-        take = (count > 0) & (count <= params.max_occurrences)
-        h, lo, c = hyp_at[take], first[take], count[take]
-        out_h.append(np.repeat(h, c))
-        offsets = np.arange(c.sum()) - np.repeat(np.cumsum(c) - c, c)
-        out_r.append(order[np.repeat(lo, c) + offsets])
+        count = np.where(alive[hyp_at], np.searchsorted(keys, rank[hyp_at], side="right") - first, 0)
+        take = (count > 0) & ((count <= params.max_occurrences) | (k == params.max_kmer))
+        emit(hyp_at[take], order, first[take], count[take])
+        too_many = ~take & (count > 0)
+        ends = np.isin(frequent[0], hyp_at[count == 0], assume_unique=True)  # too frequent at k - 1, unknown at k
+        emit(frequent[0][ends], frequent[1], frequent[2][ends], frequent[3][ends])
         todo[hyp_at[take | (count == 0)]] = False
-    empty = np.zeros(0, dtype=np.int64)
-    return (np.concatenate(out_h) if out_h else empty), (np.concatenate(out_r) if out_r else empty)
+        frequent = (hyp_at[too_many], order, first[too_many].astype(np.int64), count[too_many].astype(np.int64))
+        if not len(frequent[0]):
+            break
+    return np.concatenate(out_h), np.concatenate(out_r)
 
 
 def _pieces(t: _Texts, params: SearchParams) -> list[Pairs]:
@@ -198,15 +217,16 @@ def _pieces(t: _Texts, params: SearchParams) -> list[Pairs]:
     chain, member = kernels.chains(x, y, length, weight, len(t.ref), params.gap_bits)
     floor = params.local_margin_bits + math.log2(len(t.hyp) * len(t.ref)) / 2
     pieces: list[Pairs] = []
+    half = max(len(t.hyp), len(t.ref)) / 2
     for lo, hi in zip(chain[:-1], chain[1:], strict=True):
         at = member[lo:hi]
-        if weight[at].sum() < floor:
+        if weight[at].sum() < floor and length[at].sum() < half:
             continue
         pairs = kernels.fill_chain(
             t.hyp, t.ref, t.unigram, t.conditional, x[at], y[at], length[at],
             params.bridge_words, params.bridge_slack, params.gap_bits, params.local_margin_bits,
         )
-        pieces += [p for p in _split(pairs, params) if _bits(t, p, params) >= floor]
+        pieces += [p for p in _split(pairs, params) if _bits(t, p, params) >= floor or len(p) >= half]
     if not pieces and len(t.hyp) * len(t.ref) <= params.gap_cells:
         whole = kernels.align(t.hyp, t.ref, t.unigram, 0, len(t.hyp), 0, len(t.ref))
         pieces = _split(whole, params)
@@ -274,7 +294,7 @@ class _Chosen:
             parts = self._free(pool[i], ref=True)
             if len(parts) == 1 and len(parts[0]) == len(pool[i]):
                 strong = -negative >= threshold and len(pool[i]) >= self.params.min_words
-                if strong or 2 * len(pool[i]) >= max(self.n, self.m):  # half of both sides, in order: short texts have few bits
+                if strong or len(pool[i]) >= max(self.n, self.m) / 2:  # half of both sides, in order: short texts have few bits
                     self._add(pool[i])
                 else:
                     rest.append(pool[i])
@@ -318,7 +338,7 @@ class _Chosen:
             return math.inf
         dh, dr = min(sides, key=lambda s: s[0] * s[1])
         near = max(dh, dr) <= 2 * self.params.bridge_words
-        return math.log2(dh * dr) + (self.params.local_margin_bits if near else self.params.margin_bits)
+        return math.log2(dh * dr) + (self.params.edge_margin_bits if near else self.params.margin_bits)
 
     def fill_gaps(self) -> None:
         """Dynamic programming between neighbours, and outwards from each end that has no neighbour to meet."""
@@ -359,9 +379,10 @@ class _Chosen:
         if h1 <= h0 or r1 <= r0:
             return
         t, p = self.t, self.params
-        pairs = kernels.fill_gap(
-            t.hyp, t.ref, t.unigram, t.conditional, h0, h1, r0, r1, left, right, p.gap_bits, p.local_margin_bits
-        )
+        bridged = left and right and max(h1 - h0, r1 - r0) <= p.bridge_words
+        bridged &= abs((h1 - h0) - (r1 - r0)) <= p.bridge_slack + min(h1 - h0, r1 - r0) // 2
+        margin = p.local_margin_bits if bridged else p.edge_margin_bits
+        pairs = kernels.fill_gap(t.hyp, t.ref, t.unigram, t.conditional, h0, h1, r0, r1, left, right, p.gap_bits, margin)
         for part in _split(pairs, p):
             self._add(part)
 

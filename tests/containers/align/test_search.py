@@ -7,9 +7,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from align.search import Island, SearchParams, search
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from align.search import Island, SearchParams, search
 
 VOCABULARY = 3000
 
@@ -97,11 +98,12 @@ def test_recognition_errors(count: int, wer: float, seed: int) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1000, 4000), st.floats(0, 0.3), st.integers(0, 2**32))
-def test_blocks_missing_added_and_shuffled(count: int, wer: float, seed: int) -> None:
+@given(st.integers(7, 27), st.floats(0, 0.3), st.integers(0, 2**32))
+def test_blocks_missing_added_and_shuffled(paragraphs: int, wer: float, seed: int) -> None:
     rng = random.Random(seed)
+    count = 150 * paragraphs
     words = prose(count, seed)
-    blocks = [range(i, min(i + 150, count)) for i in range(0, count, 150)]
+    blocks = [range(i, i + 150) for i in range(0, count, 150)]
     written = [b for b in blocks if rng.random() > 0.2]
     place = {i: k for k, i in enumerate(i for b in written for i in b)}
     spoken = [b for b in blocks if rng.random() > 0.2]
@@ -145,6 +147,19 @@ def test_boilerplate_does_not_confuse_the_order() -> None:
     hypothesis, truth = heard(text, list(range(len(text))), 0.2, random.Random(5))
     got = found(search(hypothesis, text))
     assert recall(truth, got) >= 0.99 and precision(truth, got) >= 0.98
+
+
+@pytest.mark.parametrize(("period", "times"), [(300, 60), (40, 100), (1, 2000)])
+def test_a_text_that_repeats_itself_throughout(period: int, times: int) -> None:
+    """Which of the equal copies is meant cannot be known; that the words are there can."""
+    text = prose(period, 11) * times
+    (island,) = search(text, text)
+    assert len(island.pairs) == len(text)
+    if period > 1:
+        hypothesis, truth = heard(text, list(range(len(text))), 0.2, random.Random(12))
+        islands = search(hypothesis, text)
+        check_form(islands, hypothesis, text)
+        assert len(found(islands)) >= 0.97 * len(truth)
 
 
 def test_a_burst_of_errors_stays_inside_the_island() -> None:

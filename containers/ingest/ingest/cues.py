@@ -22,7 +22,9 @@ _TAG = re.compile(
     re.I | re.M,
 )
 _ASS = re.compile(r"\{[^{}\n]*\\[^{}\n]*\}|\{[YyCcFfSs]:[^{}\n]{1,40}\}")
-_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]"
+)
 
 _MUSIC = re.compile(r"[♪♫♬♩🎵🎶]+([^♪♫♬♩🎵🎶]*)(?:[♪♫♬♩🎵🎶]+|$)")
 _BRACKETS = re.compile(r"(\[[^\[\]]{0,300}\]|【[^【】]{0,300}】)(\s*:(?=\s|$))?")
@@ -188,7 +190,11 @@ def is_name(text: str, marked: bool, names: frozenset[str] = frozenset()) -> boo
 
 def _capitalised(text: str) -> bool:
     words = [w for w in text.split() if w[0].isalpha()]
-    return 0 < len(words) <= 3 and all(w[0].isupper() or w in ("de", "la", "van", "von", "der", "of") for w in words) and words[0][0].isupper()
+    return (
+        0 < len(words) <= 3
+        and all(w[0].isupper() or w in ("de", "la", "van", "von", "der", "of") for w in words)
+        and words[0][0].isupper()
+    )
 
 
 def _excluded(text: str) -> bool:

@@ -103,5 +103,7 @@ def _eight_bit(data: bytes, language: str | None) -> Decoded:
 def _checked(text: str, encoding: str) -> Decoded:
     odd = sum(1 for c in text if (c < " " and c not in "\t\n\r\f\v\x1b") or c in "\x7f\ufffd")
     if odd > max(2, MAX_CONTROL_SHARE * len(text)):
-        raise CaptionUnreadable(f"not text: {odd} of {len(text)} characters are control characters or undecodable (read as {encoding})")
+        raise CaptionUnreadable(
+            f"not text: {odd} of {len(text)} characters are control characters or undecodable (read as {encoding})"
+        )
     return Decoded(text.removeprefix("\ufeff"), encoding)

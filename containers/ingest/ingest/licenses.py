@@ -129,7 +129,12 @@ def parse_license(url: str) -> License:
         port = parts.port
     except ValueError as error:
         raise UnknownLicense(f"{text[:200]!r} is not a URL ({error})") from None
-    if parts.scheme not in ("http", "https") or port not in (None, 80, 443) or parts.username is not None or parts.password is not None:
+    if (
+        parts.scheme not in ("http", "https")
+        or port not in (None, 80, 443)
+        or parts.username is not None
+        or parts.password is not None
+    ):
         raise UnknownLicense(f"{text[:200]!r} is not the plain web address of a license")
     host = (parts.hostname or "").lower()
     segments = [s for s in parts.path.lower().split("/") if s]

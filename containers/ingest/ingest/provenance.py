@@ -55,7 +55,9 @@ class Provenance:
     evidence: str
 
 
-def classify(caption_name: str, caption: Caption | None, *, audio_name: str | None = None, stated: Mapping[str, Any] | None = None) -> Provenance:
+def classify(
+    caption_name: str, caption: Caption | None, *, audio_name: str | None = None, stated: Mapping[str, Any] | None = None
+) -> Provenance:
     """Tell who wrote a caption.
 
     Args:
@@ -89,7 +91,9 @@ def _by_name(caption_name: str, audio_name: str | None) -> Provenance | None:
     words = [w for w in words if w]
     # Without the audio's name only the end of the name is the file's kind: x.auto.en, x_auto.
     tail = words if suffix is not None else [w for w in words[1:] if w in HUMAN_WORDS or not _LANGUAGE.fullmatch(w)][-1:]
-    if seen := next((w for w in words if w in MACHINE_WORDS - AMBIGUOUS_WORDS), None) or next((w for w in tail if w in AMBIGUOUS_WORDS), None):
+    if seen := next((w for w in words if w in MACHINE_WORDS - AMBIGUOUS_WORDS), None) or next(
+        (w for w in tail if w in AMBIGUOUS_WORDS), None
+    ):
         return Provenance("machine", f"file name: {caption_name!r} has {seen!r}")
     if re.search(r"auto[-_. ]?(?:gen(?:erated)?|caption(?:s|ed)?|subs?)(?![a-z])", suffix if suffix is not None else stem):
         return Provenance("machine", f"file name: {caption_name!r} says auto-generated")
@@ -104,7 +108,9 @@ def _by_file_entry(stated: Mapping[str, Any]) -> Provenance | None:
     if re.search(r"(?<![A-Za-z])asr(?![A-Za-z])", form, re.I):
         return Provenance("machine", f"metadata: format={form!r}")
     original = str(stated.get("original") or "")
-    if str(stated.get("source") or "").lower() == "derivative" and not original.lower().endswith((".srt", ".vtt", ".txt", ".scc", ".sbv")):
+    if str(stated.get("source") or "").lower() == "derivative" and not original.lower().endswith(
+        (".srt", ".vtt", ".txt", ".scc", ".sbv")
+    ):
         return Provenance("machine", f"metadata: source='derivative', original={original!r}: derived from the recording")
     return None
 
@@ -117,7 +123,9 @@ def _by_word_times(caption: Caption) -> Provenance | None:
     if caption.vtt and caption.vtt.header.get("Kind") == "captions" and total >= 5:
         placed = sum(1 for s in caption.vtt.settings if "align:start" in s and "position:0%" in s)
         if placed >= POSITION_SHARE * total:
-            return Provenance("machine", f"'Kind: captions' with 'align:start position:0%' on {placed} of {total} cues, as YouTube's recogniser")
+            return Provenance(
+                "machine", f"'Kind: captions' with 'align:start position:0%' on {placed} of {total} cues, as YouTube's recogniser"
+            )
     return None
 
 

@@ -1,30 +1,13 @@
 """Captions of every shape give speech as written, and nothing that was not said."""
 
-from pathlib import Path
-
 import pytest
+from caption_makers import YOUTUBE, read, srt, vtt
 from hypothesis import given
 from hypothesis import strategies as st
-from ingest.captions import Caption, Cue, parse_caption
+
+from ingest.captions import Cue, parse_caption
 from ingest.errors import CaptionEmpty, CaptionError, CaptionUnreadable
 from stagekit.tables import Reason
-
-DATA = Path(__file__).parent / "data"
-
-
-def read(name: str) -> Caption:
-    return parse_caption((DATA / name).read_bytes(), name[-3:])
-
-
-def srt(*texts: str) -> Caption:
-    cues = (f"{i}\n00:00:{2 * i:02},000 --> 00:00:{2 * i + 1:02},000\n{t}\n" for i, t in enumerate(texts, 1))
-    return parse_caption("\n".join(cues).encode(), "srt")
-
-
-def vtt(*texts: str, header: str = "WEBVTT") -> Caption:
-    cues = (f"00:{2 * i:02}.000 --> 00:{2 * i + 1:02}.000\n{t}\n" for i, t in enumerate(texts, 1))
-    return parse_caption("\n\n".join([header, *cues]).encode(), "vtt")
-
 
 # real files
 
@@ -123,45 +106,20 @@ def test_vtt_blocks_and_settings() -> None:
 
 def test_what_a_file_is_decides_not_its_name() -> None:
     assert parse_caption(b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi.\n", "srt").kind == "vtt"
-    assert parse_caption(b"1\n00:00:01,000 --> 00:00:02,000\nHi.\n\n2\n00:00:03,000 --> 00:00:04,000\nYou.\n", "txt").kind == "srt"
+    assert (
+        parse_caption(b"1\n00:00:01,000 --> 00:00:02,000\nHi.\n\n2\n00:00:03,000 --> 00:00:04,000\nYou.\n", "txt").kind == "srt"
+    )
 
 
 def test_plain_text_keeps_its_lines_and_asides() -> None:
-    caption = parse_caption("The first (said he) of\r\nmany [1]lines.\r\n\r\n[Illustration]\r\n\r\nMR. POE: Nevermore.\r\n".encode(), "txt")
+    caption = parse_caption(
+        b"The first (said he) of\r\nmany [1]lines.\r\n\r\n[Illustration]\r\n\r\nMR. POE: Nevermore.\r\n", "txt"
+    )
     assert caption.text == "The first (said he) of\nmany lines.\n\nNevermore."
     assert caption.cues[-1] == Cue(None, None, "MR. POE", "Nevermore.")
 
 
 # rolling captions
-
-YOUTUBE = """WEBVTT
-Kind: captions
-Language: en
-
-00:00:00.030 --> 00:00:02.909 align:start position:0%
-\x20
-the first thing<00:00:00.560><c> I</c><00:00:00.880><c> want</c>
-
-00:00:02.909 --> 00:00:02.919 align:start position:0%
-the first thing I want
-\x20
-
-00:00:02.919 --> 00:00:05.000 align:start position:0%
-the first thing I want
-to say<00:00:03.560><c> is</c><00:00:03.880><c> that</c>
-
-00:00:05.000 --> 00:00:05.010 align:start position:0%
-to say is that
-\x20
-
-00:00:05.010 --> 00:00:07.000 align:start position:0%
-to say is that
-that<00:00:05.560><c> is</c><00:00:05.880><c> that</c>
-
-00:00:07.000 --> 00:00:07.010 align:start position:0%
-that is that
-\x20
-"""
 
 
 def test_rolling_word_timed_vtt_is_said_once() -> None:
@@ -169,16 +127,20 @@ def test_rolling_word_timed_vtt_is_said_once() -> None:
 
 
 def test_rolling_lines_and_growing_lines_are_said_once() -> None:
-    assert srt("good morning", "good morning everyone", "good morning everyone here", "good morning everyone here\nnow", "now we\nbegin").text == (
-        "good morning everyone here now we begin"
-    )
+    assert srt(
+        "good morning", "good morning everyone", "good morning everyone here", "good morning everyone here\nnow", "now we\nbegin"
+    ).text == ("good morning everyone here now we begin")
     assert vtt("A b", "A b\nc d", "c d\ne f", "e f\ng h").text == "A b c d e f g h"
 
 
 def test_what_is_said_twice_stays() -> None:
     assert srt("No.", "No.", "No.", "No.", "Yes.").text == "No. No. No. No. Yes."
-    assert srt("Row, row, row your boat", "gently down the stream.", "Row, row, row your boat", "to the end.").text.count("Row") == 2
-    assert srt("I see", "I see a man.", "He walks.", "He stops.", "Then he goes.", "Nobody knows.", "Why?").text.startswith("I see I see a man")
+    assert (
+        srt("Row, row, row your boat", "gently down the stream.", "Row, row, row your boat", "to the end.").text.count("Row") == 2
+    )
+    assert srt("I see", "I see a man.", "He walks.", "He stops.", "Then he goes.", "Nobody knows.", "Why?").text.startswith(
+        "I see I see a man"
+    )
 
 
 # cues
@@ -240,7 +202,10 @@ def test_a_cue_with_two_speakers_becomes_two() -> None:
 
 
 def test_names_in_mixed_case_are_learned_from_the_document() -> None:
-    assert srt("Ishmael: Call me.", "Ahab: No.", "Ishmael: Yes.", "Ishmael: Then go.", "Ahab: So be it.").cues[0].speaker == "Ishmael"
+    assert (
+        srt("Ishmael: Call me.", "Ahab: No.", "Ishmael: Yes.", "Ishmael: Then go.", "Ahab: So be it.").cues[0].speaker
+        == "Ishmael"
+    )
     assert srt("Ishmael: Call me.", "So he said.").cues[0].speaker is None
 
 

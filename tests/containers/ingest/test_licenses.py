@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ingest.licenses import ACCEPTED_FAMILIES, Accepted, License, Rejected, Statement, UnknownLicense, decide, parse_license
 from stagekit.tables import Reason
 
@@ -167,7 +168,12 @@ def test_rejections_have_their_reason(values: tuple[object, ...], note: object, 
     assert decision.reason == reason and decision.detail
 
 
-@given(st.lists(st.one_of(st.none(), st.text(max_size=30), st.just(BY4), st.integers(), st.lists(st.text(max_size=5), max_size=3)), max_size=4))
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(max_size=30), st.just(BY4), st.integers(), st.lists(st.text(max_size=5), max_size=3)),
+        max_size=4,
+    )
+)
 def test_any_metadata_is_decided(values: list[object]) -> None:
     decision = decide(said(*values))
     assert isinstance(decision, Accepted | Rejected)

@@ -91,7 +91,7 @@ def make_release(settings: Settings, language: Language) -> DAG:
             },
         ).made  # fmt: skip
         packed = here.stage(
-            WORK, "release", "package", pool="heavy", inputs=[selected], roles={"parent": "{{ parent(dag_run, params) }}"},
+            WORK, "release", "package", pool="heavy", inputs=[selected], roles={"parent": "{{ parent_index(dag_run, params) }}"},
             stage_params=place,
         ).made  # fmt: skip
         gate = here.stage(
@@ -100,11 +100,14 @@ def make_release(settings: Settings, language: Language) -> DAG:
         )  # fmt: skip
         approve = ReleaseApproval(
             task_id="approve", subject=f"Publish {DATASET} {language.code} {VERSION}?", body=QUESTION, retries=0,
+            needless='{{ ti.xcom_pull(task_ids="package")["metrics"]["equals_parent"] }}',
         )  # fmt: skip
         # all_success: a Reject, a dry run and a failed gate all end here
         publish = here.stage(
-            WORK, "release", "publish", inputs=[packed, selected, clusters, corpus], roles={"gate": gate.made},
-            stage_params={**place, "version": VERSION}, skip_if="unchanged",
+            WORK, "release", "publish", inputs=[corpus, clusters, selected, packed], skip_unless="published",
+            stage_params={
+                **place, "version": VERSION, "parent": "{{ parent(dag_run, params) }}", "warnings": gate.metric("warnings"),
+            },
         )  # fmt: skip
         wait >> collect
         packed >> gate >> approve >> publish

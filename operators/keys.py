@@ -39,6 +39,15 @@ def month_of(version: str) -> str:
     return version[:7]
 
 
+def version_order(version: str) -> tuple[int, ...]:
+    """A sort key of versions.
+
+    >>> version_order("2026.02") < version_order("2026.02.1") < version_order("2026.10")
+    True
+    """
+    return tuple(int(part) for part in version.split("."))
+
+
 def by_hand(version: str) -> bool:
     """Whether a version carries a patch number, and so waits for nobody.
 

@@ -35,7 +35,7 @@ class StageOperator(BaseOperator):
             an empty one is left to the stage's own default.
         returns: return this one value of the receipt instead, such as ``shards``: only a returned list can be mapped over.
         fail_if_empty: fail on exit 99 too, where nothing to do means that somebody asked for the wrong thing.
-        skip_if: metric of the receipt that, when true, marks this task as skipped, and so what follows.
+        skip_unless: metric of the receipt that, when false, marks this task as skipped; the metric ``why`` says why.
     """
 
     template_fields: Sequence[str] = ("inputs", "base", "roles", "stage_params")
@@ -54,7 +54,7 @@ class StageOperator(BaseOperator):
         from_run: Sequence[str] = (),
         returns: str = "",
         fail_if_empty: bool = False,
-        skip_if: str = "",
+        skip_unless: str = "",
         **kwargs: Any,
     ) -> None:
         """See the class."""
@@ -70,13 +70,19 @@ class StageOperator(BaseOperator):
         self.from_run = tuple(from_run)
         self.returns = returns
         self.fail_if_empty = fail_if_empty
-        self.skip_if = skip_if
+        self.skip_unless = skip_unless
+        self._metrics: list[str] = []
         self._runner: Runner | None = None
 
     @property
     def made(self) -> Any:
         """Reference to the URI that this task will have made; inside a mapped group, by the same shard."""
         return cast(Any, self.output)["output"]
+
+    def metric(self, name: str) -> Any:
+        """Reference to a metric of this task's receipt, with its own type."""
+        self._metrics.append(name)
+        return cast(Any, self.output)[f"metric_{name}"]
 
     def execute(self, context: Context) -> Any:
         """Run the stage; see the class for what comes back.
@@ -96,9 +102,11 @@ class StageOperator(BaseOperator):
         self._check(ended)
         receipt = paths.read_json(call.receipt)
         context["shard"] = shard or _shard_label(receipt)  # type: ignore[typeddict-unknown-key]
-        if self.skip_if and (said := receipt["metrics"].get(self.skip_if)):
-            raise AirflowSkipException(said if isinstance(said, str) else f"{self.image} {self.stage} says: {self.skip_if}")
+        if self.skip_unless and not receipt["metrics"][self.skip_unless]:
+            raise AirflowSkipException(f"not {self.skip_unless}: {receipt['metrics'].get('why', 'the stage does not say why')}")
         context["ti"].xcom_push(key="output", value=receipt["output"])
+        for name in self._metrics:
+            context["ti"].xcom_push(key=f"metric_{name}", value=receipt["metrics"][name])
         return receipt[self.returns] if self.returns else {name: receipt[name] for name in RETURNED}
 
     def call(self, context: Context, settings: Settings) -> StageCall:

@@ -9,7 +9,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import CronPartitionTimetable
 
-from operators import keys, paths
+from operators import keys, paths, releases
 from operators.registry import Language
 from operators.settings import Settings
 from operators.stage import StageOperator
@@ -36,12 +36,22 @@ class Pipeline:
         }
 
     def release_macros(self) -> dict[str, Macro]:
-        """Macros of ``(dag_run, params)``: ``version``, ``month``, ``work``, ``reports`` (URIs), and ``seal``, empty by hand."""
+        """Macros of ``(dag_run, params)``: ``version``, ``month``, ``work``, ``reports`` (URIs), and of the release before.
+
+        ``seal`` is empty for a version made by hand; ``parent`` (a version) and ``parent_index`` for the first release.
+        """
         version = keys.release_version
 
         def seal(dag_run: Any, params: Mapping[str, Any]) -> str:
             wanted = version(dag_run, params)
             return "" if keys.by_hand(wanted) else paths.seal(*self._place, wanted)
+
+        def parent(dag_run: Any, params: Mapping[str, Any]) -> str:
+            return releases.parent_of(*self._place, version(dag_run, params))
+
+        def index(dag_run: Any, params: Mapping[str, Any]) -> str:
+            before = parent(dag_run, params)
+            return f"{paths.release(*self._place, before)}/index" if before else ""
 
         return {
             "version": version,
@@ -49,7 +59,8 @@ class Pipeline:
             "work": lambda dag_run, params: paths.work(*self._place, version(dag_run, params)),
             "reports": lambda dag_run, params: paths.quality(*self._place, version(dag_run, params)),
             "seal": seal,
-            "parent": lambda _dag_run, _params: self._parent(),
+            "parent": parent,
+            "parent_index": index,
         }
 
     def stage(self, base: str, image: str, name: str, **kwargs: Any) -> StageOperator:
@@ -57,13 +68,6 @@ class Pipeline:
         task_id = kwargs.setdefault("task_id", name)
         stage_params = {**kwargs.pop("stage_params", {}), **self.language.stage(name)}
         return StageOperator(image=image, stage=name, base=f"{base}/{task_id}", stage_params=stage_params, **kwargs)
-
-    def _parent(self) -> str:
-        """The index of the release before, from which packaging reuses what has not changed; empty if there is none."""
-        latest = f"{paths.releases(*self._place)}/latest.json"
-        if not paths.exists(latest):
-            return ""
-        return f"{paths.release(*self._place, paths.read_json(latest)['version'])}/index"
 
     @property
     def _place(self) -> tuple[str, str, str]:

@@ -148,10 +148,10 @@ def report(root: str) -> int:
     """Where every second went; the exit code of the report."""
     containers = REPO / "containers"
     env = {**os.environ, "PYTHONPATH": f"{containers / 'stagekit'}:{containers / 'release'}"}
-    place = ["--root", root, "--dataset", DATASET, "--language", LANGUAGE, "--version", MONTH]
+    release = paths.release(root, DATASET, LANGUAGE, MONTH)
     print(flush=True)
     python = REPO / ".venvs/release/bin/python"
-    return subprocess.run([python, "-m", "release", "report", *place], env=env, check=False).returncode
+    return subprocess.run([python, "-m", "release", "report", "--release", release], env=env, check=False).returncode
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def run(ctx: Context[EchoParams]) -> None:
     time.sleep(p.seconds)
     ctx.path("word.txt").write_text(p.word)
     ctx.metrics["word"] = p.word
-    ctx.metrics["unchanged"] = p.word == "again"
+    ctx.metrics.update(published=p.word != "again", why="it was said before")
 '''
 
 

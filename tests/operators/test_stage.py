@@ -78,8 +78,8 @@ def test_empty_can_be_a_failure(context: dict[str, Any], tmp_path: Path) -> None
 
 
 def test_a_metric_can_skip_what_follows(context: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(AirflowSkipException, match="unchanged"):
-        make(tmp_path, stage_params={"word": "again"}, skip_if="unchanged").execute(context)
+    with pytest.raises(AirflowSkipException, match="it was said before"):
+        make(tmp_path, stage_params={"word": "again"}, skip_unless="published").execute(context)
 
 
 def test_paths_are_the_documented_ones() -> None:
@@ -91,3 +91,10 @@ def test_paths_are_the_documented_ones() -> None:
     assert paths.recordings("file:///w") == "file:///w/recordings"
     with pytest.raises(ValueError, match="file://"):
         paths.exists("gs://bucket/x")
+
+
+def test_a_metric_that_is_asked_for_is_handed_on(context: dict[str, Any], tmp_path: Path) -> None:
+    operator = make(tmp_path, from_run=["word"])
+    assert operator.metric("word").key == "metric_word"
+    operator.execute(context)
+    assert context["ti"].pushed["metric_word"] == "hello"

@@ -28,7 +28,7 @@ def test_every_file_has_the_sha256_that_is_listed(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
 def test_no_file_is_unlisted(folder: Path) -> None:
-    own = {"SOURCES.md", "SHA256SUMS", "build.py"}
+    own = {"SOURCES.md", "SHA256SUMS", "build.py", "items.jsonl"}
     here = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     assert here - set(listed(folder)) - own == set()
 
@@ -50,8 +50,16 @@ def test_only_synthetic_speech_carries_a_license_that_is_turned_away() -> None:
             if row["file"].startswith("synthetic_"):
                 continue
             url = row["license_url"]
-            assert url.startswith(("https://creativecommons.org/publicdomain/mark/", "https://www.usa.gov/",
-                                   "https://creativecommons.org/licenses/by/4.0/")) or row["file"] == "moby_dick.mp3"
+            assert (
+                url.startswith(
+                    (
+                        "https://creativecommons.org/publicdomain/mark/",
+                        "https://www.usa.gov/",
+                        "https://creativecommons.org/licenses/by/4.0/",
+                    )
+                )
+                or row["file"] == "moby_dick.mp3"
+            )
 
 
 def test_samples_stay_small() -> None:

@@ -144,6 +144,7 @@ def degrade(condition: str, samples: Signal, placed: list[Placed], rng: np.rando
     for clip in placed:
         for a, b in clip.active:
             active[int(a * RATE) : int(b * RATE)] = True
+
     def with_noise(noise: Signal) -> Signal:
         return mix_at_snr(samples, noise, SNR_DB, active)
 
@@ -215,8 +216,10 @@ def compose(blocks: Blocks, placed: list[Placed]) -> tuple[str, list[Placed], li
                 added.append(span)
             else:
                 chars[piece.clip] = span
-    out = [Placed(**{**asdict(p), "char_start": chars.get(i, (None, None))[0], "char_end": chars.get(i, (None, None))[1]})
-           for i, p in enumerate(placed)]
+    out = [
+        Placed(**{**asdict(p), "char_start": chars.get(i, (None, None))[0], "char_end": chars.get(i, (None, None))[1]})
+        for i, p in enumerate(placed)
+    ]
     return text, out, added
 
 
@@ -283,7 +286,9 @@ def documents(which: str, only: tuple[str, ...] = CONDITIONS, minutes: float = 8
                 yield make(f"{which}-{condition}-{n:02d}", condition, which, group, clips)
 
 
-def make(ident: str, condition: str, which: str, group: list[Clip], pool: list[Clip], language: str = "en") -> tuple[Document, Signal]:
+def make(
+    ident: str, condition: str, which: str, group: list[Clip], pool: list[Clip], language: str = "en"
+) -> tuple[Document, Signal]:
     """One document of joined clips."""
     rng = rng_of(ident)
     audio, placed = place(group, rng)
@@ -301,8 +306,20 @@ def whole(which: str) -> Iterator[tuple[Document, Signal]]:
         if side(clip.reader) == which:
             samples = load(clip.path)
             heard = measure(samples)
-            one = Placed(clip.id, clip.reader, 0.0, len(samples) / RATE, heard.onset_s, heard.offset_s, False, False,
-                         list(heard.active), clip.text, 0, len(clip.text))
+            one = Placed(
+                clip.id,
+                clip.reader,
+                0.0,
+                len(samples) / RATE,
+                heard.onset_s,
+                heard.offset_s,
+                False,
+                False,
+                list(heard.active),
+                clip.text,
+                0,
+                len(clip.text),
+            )
             ident = f"{which}-whole-{clip.id}"
             yield Document(ident, "whole", which, f"{ident}.flac", clip.text, len(samples) / RATE, [one]), samples
     if side("librivox-mobydick") == which:
@@ -313,8 +330,22 @@ def whole(which: str) -> Iterator[tuple[Document, Signal]]:
         placed = []
         for name, a, b, t in rows:
             heard = measure(samples[int(a * RATE) : int(b * RATE)])
-            placed.append(Placed(name, "librivox-mobydick", a, b, a + heard.onset_s, a + heard.offset_s, False, False,
-                                 [(a + x, a + y) for x, y in heard.active], t, None, None))
+            placed.append(
+                Placed(
+                    name,
+                    "librivox-mobydick",
+                    a,
+                    b,
+                    a + heard.onset_s,
+                    a + heard.offset_s,
+                    False,
+                    False,
+                    [(a + x, a + y) for x, y in heard.active],
+                    t,
+                    None,
+                    None,
+                )
+            )
         text, placed, added = compose([[Piece(p.text, i)] for i, p in enumerate(placed) if p.text], placed)
         ident = f"{which}-whole-moby-dick"
         yield Document(ident, "whole", which, f"{ident}.flac", text, len(samples) / RATE, placed, added), samples
@@ -328,15 +359,34 @@ def foreign(which: str, condition: str, pool: list[Clip]) -> Iterator[tuple[Docu
     if which == "measure" and condition in ("translation", "recogniser_captions"):
         samples = load(french)
         heard = measure(samples)
-        one = Placed("udhr-fr", "librivox-udhr-fr", 0.0, len(samples) / RATE, heard.onset_s, heard.offset_s, False, False,
-                     list(heard.active), "", None, None)
+        one = Placed(
+            "udhr-fr",
+            "librivox-udhr-fr",
+            0.0,
+            len(samples) / RATE,
+            heard.onset_s,
+            heard.offset_s,
+            False,
+            False,
+            list(heard.active),
+            "",
+            None,
+            None,
+        )
         text = english if condition == "translation" else captions["fr"]
         ident = f"{which}-{condition}-fr"
-        yield Document(ident, condition, which, f"{ident}.flac", text, len(samples) / RATE, [one], [(0, len(text))], "fr"), samples
+        yield (
+            Document(ident, condition, which, f"{ident}.flac", text, len(samples) / RATE, [one], [(0, len(text))], "fr"),
+            samples,
+        )
     if condition == "translation":
         return
     for language in ("de", "zh-CN"):
-        clips = [c for c in foreign_clips(language) if (int(hashlib.sha256(c.reader.encode()).hexdigest()[:8], 16) % 100 < 30) == (which == "tune")]
+        clips = [
+            c
+            for c in foreign_clips(language)
+            if (int(hashlib.sha256(c.reader.encode()).hexdigest()[:8], 16) % 100 < 30) == (which == "tune")
+        ]
         ident = f"{which}-{condition}-{language}"
         doc, samples = make(ident, "english_over_foreign", which, clips, pool, language)
         if condition == "recogniser_captions":
@@ -352,8 +402,17 @@ def write(out: Path, which: str, only: tuple[str, ...] = CONDITIONS, minutes: fl
     for doc, samples in documents(which, only, minutes):
         save(out / doc.file, samples)
         (out / doc.file).with_suffix(".txt").write_text(doc.text + "\n", encoding="utf-8")
-        rows.append({"file": doc.file, "id": doc.id, "title": doc.id, "creator": doc.clips[0].reader, "language": "en",
-                     "license_url": "https://creativecommons.org/licenses/by/4.0/", "source_url": "https://example.org/known-answers"})
+        rows.append(
+            {
+                "file": doc.file,
+                "id": doc.id,
+                "title": doc.id,
+                "creator": doc.clips[0].reader,
+                "language": "en",
+                "license_url": "https://creativecommons.org/licenses/by/4.0/",
+                "source_url": "https://example.org/known-answers",
+            }
+        )
         made.append(doc)
     (out / "metadata.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
     out.with_name(out.name + ".truth.json").write_text(json.dumps([asdict(d) for d in made], indent=1), encoding="utf-8")
@@ -362,6 +421,7 @@ def write(out: Path, which: str, only: tuple[str, ...] = CONDITIONS, minutes: fl
 
 def read_truth(path: Path) -> list[Document]:
     """Read what `write` wrote."""
+
     def build(d: dict[str, object]) -> Document:
         clips = [Placed(**c) for c in d.pop("clips")]  # type: ignore[attr-defined]
         return Document(clips=clips, **d)  # type: ignore[arg-type]

@@ -76,6 +76,8 @@ class Counts:
     first_word_errors: list[float] = field(default_factory=list)
     """Starts of clips' first words against sharp onsets, wherever they stand in a segment."""
     durations: list[float] = field(default_factory=list)
+    pauses_at_cuts: list[float] = field(default_factory=list)
+    """Seconds of quiet at each cut (cuts.pauses); filled for clean documents only."""
     wrong_words: list[str] = field(default_factory=list)
     """For people: `segment word said where`."""
 
@@ -179,9 +181,7 @@ def _words(segment: Segment, clip_at: list[Placed | None], to_truth: list[int], 
 
 def _untold(segment: Segment, doc: Document, clip_at: list[Placed | None], to_truth: list[int], counts: Counts) -> None:
     told = {c.id for w in segment.words if (c := clip_at[to_truth[w.char_start]]) is not None}
-    inside = sum(
-        overlap([(segment.start_s, segment.end_s)], a, b) for c in doc.clips if c.id not in told for a, b in c.active
-    )
+    inside = sum(overlap([(segment.start_s, segment.end_s)], a, b) for c in doc.clips if c.id not in told for a, b in c.active)
     counts.untold.append((inside, segment.end_s - segment.start_s))
 
 

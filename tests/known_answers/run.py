@@ -1,0 +1,86 @@
+"""Measures the pipeline on the known answers: `make known-answers`.
+
+    .venvs/align/bin/python tests/known_answers/run.py [--side measure] [--only clean,added] [--minutes 8] [--hour 3600]
+
+Runs the real stages (ingest discover and fetch; align recognize, align and score) in their own environments, compares what they
+wrote with the truth, prints the table and keeps it in bench/results/known-answers.md. Stages that have run on the same corpus
+with the same code are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from corpus import CONDITIONS, Document, write
+from cuts import pauses
+from drift import measure as measure_drift
+from evaluate import evaluate
+from intervals import Figure
+from pipeline import REPO, Run, harvest, policy, reasons
+from report import Condition, markdown, promises
+from signal_tools import load
+
+RESULT = REPO / "bench" / "results" / "known-answers.md"
+
+
+def compare(documents: list[Document], run: Run, source: Path) -> tuple[dict[str, Condition], list[str]]:
+    """Counts by condition, and a line for each wrong word."""
+    found: dict[str, Condition] = {}
+    lines = []
+    keep = policy()
+    for doc in documents:
+        condition = found.setdefault(doc.condition, Condition())
+        condition.documents += 1
+        condition.seconds += doc.duration_s
+        condition.rejected_documents += doc.id not in run.documents
+        counts = evaluate(doc, run.documents.get(doc.id, ""), run.segments.get(doc.id, []), keep)
+        if doc.condition == "clean":
+            counts.pauses_at_cuts += pauses(doc, load(source / doc.file), [s for s in run.segments.get(doc.id, []) if keep(s)])
+        condition.counts.add(counts)
+        lines += [f"{doc.id}: {line}" for line in counts.wrong_words]
+        if doc.id not in run.documents:
+            lines.append(f"{doc.id}: turned away by ingest: {dict(reasons(run, doc.id))}")
+    return found, lines
+
+
+def measure(
+    work: Path, side: str, only: tuple[str, ...], minutes: float
+) -> tuple[dict[str, Condition], list[str], dict[str, float]]:
+    """Build the corpus, run the stages, compare."""
+    documents = write(work / "source", side, only, minutes)
+    run = harvest(work / "source", work)
+    found, lines = compare(documents, run, work / "source")
+    return found, lines, run.seconds
+
+
+def main() -> None:
+    """Command line; exit 1 if a promise is not met."""
+    p = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    p.add_argument("--side", choices=("tune", "measure"), default="measure")
+    p.add_argument("--only", default=",".join(CONDITIONS))
+    p.add_argument("--minutes", type=float, default=8.0, help="of each damaged or degraded condition")
+    p.add_argument("--hour", type=float, default=3600.0, help="seconds of synthetic speech; 0: none")
+    p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers")
+    p.add_argument("--out", type=Path, default=RESULT)
+    a = p.parse_args()
+    started = time.monotonic()
+    work = a.work / a.side
+    found, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes)
+    drift: dict[str, Figure] | None = None
+    if a.hour:
+        drift, hour_seconds = measure_drift(a.work / f"hour-{a.hour:g}" / "source", a.work / f"hour-{a.hour:g}", a.hour, policy())
+        seconds |= {f"{k} (hour)": v for k, v in hour_seconds.items()}
+    text = markdown(found, drift, a.side, {**seconds, "in all": time.monotonic() - started})
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    a.out.write_text(text, encoding="utf-8")
+    (work / "wrong-words.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(text)
+    print(f"written to {a.out}; wrong words in {work / 'wrong-words.txt'}", file=sys.stderr)
+    sys.exit(0 if all(p.met for p in promises(found, drift)) else 1)
+
+
+if __name__ == "__main__":
+    main()

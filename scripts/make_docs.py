@@ -1,7 +1,7 @@
 """Generates ``docs/DAGS.md`` from the DAGs and ``docs/data-contract.md`` from ``stagekit.tables``; ``--check`` only compares.
 
-The two halves need two environments: ``python scripts/make_docs.py`` runs itself in each (``dags`` in Airflow's, ``tables`` in the
-release image's).
+The two halves need two environments: ``python scripts/make_docs.py`` runs itself in each (``dags`` in Airflow's, ``tables`` in
+the release image's).
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def tables_document() -> str:
         key = ", ".join(f"`{column}`" for column in table.key)
         parts += [f"## {table.name}", "", f"Version {table.version}. A row is {table.row}. Key: {key}.", ""]
         parts += ["| column | type | null | what |", "|---|---|---|---|"]
-        parts += [f"| `{c.name}` | {c.type} | {'yes' if c.nullable else ''} | {c.doc.replace('|', chr(92) + '|')} |" for c in table.columns]
+        for column in table.columns:
+            doc = column.doc.replace("|", "\\|")
+            parts.append(f"| `{column.name}` | {column.type} | {'yes' if column.nullable else ''} | {doc} |")
         parts.append("")
     parts += ["## Reasons", "", "Why a unit stopped (`rejections.reason`):", ""]
     parts += [f"- `{reason}`" for reason in Reason]
@@ -86,7 +88,7 @@ def make(what: str, venv: str, paths: list[str]) -> str:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SPEECHMILL_")}
     env |= {"PYTHONPATH": os.pathsep.join(str(REPO / p) for p in paths), "AIRFLOW_HOME": str(REPO / "build/airflow")}
     python = REPO / ".venvs" / venv / "bin/python"
-    command = [python, "-W", "ignore", __file__, what]
+    command: list[str | Path] = [python, "-W", "ignore", __file__, what]
     done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
@@ -108,7 +110,8 @@ def main() -> None:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if sys.argv[1:] == ["--check"]:
             stale |= before != text
-            sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), text.splitlines(True), name, f"{name} as it would be"))
+            there, made = before.splitlines(True), text.splitlines(True)
+            sys.stdout.writelines(difflib.unified_diff(there, made, name, f"{name} as it would be"))
         else:
             path.write_text(text, encoding="utf-8")
             print(f"  {name}{'' if before != text else ' (unchanged)'}")

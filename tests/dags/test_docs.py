@@ -9,5 +9,6 @@ from operators.settings import REPO
 
 
 def test_generated_documents_are_current() -> None:
-    done = subprocess.run([sys.executable, "scripts/make_docs.py", "--check"], cwd=REPO, capture_output=True, text=True, check=False)
+    command = [sys.executable, "scripts/make_docs.py", "--check"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from align import search_kernels as kernels
+from align.search_seeds import adaptive_seeds
 
 Pairs = npt.NDArray[np.int64]
 
@@ -149,65 +150,9 @@ def _texts(hypothesis: Sequence[str], transcript: Sequence[str]) -> _Texts:
     return _Texts(hyp, ref, -np.log2(p), -np.log2(mixed))
 
 
-def _seeds(t: _Texts, params: SearchParams) -> tuple[Pairs, Pairs]:
-    """Positions (hypothesis, transcript) of adaptive seeds, shape (N,) each."""
-    n, m = len(t.hyp), len(t.ref)
-    both = np.concatenate([t.hyp, t.ref])
-    rank = np.unique(both, return_inverse=True)[1].astype(np.int64)
-    base = int(rank.max()) + 2
-    valid = both >= 0
-    out_h: list[Pairs] = []
-    out_r: list[Pairs] = []
-    words, todo = rank.copy(), valid.copy()
-    todo[n:] = False
-    alive = valid.copy()
-    none: Pairs = np.zeros(0, dtype=np.int64)
-    # hypothesis positions that are too frequent at k - 1, and their hits: order, first, count
-    frequent: tuple[Pairs, Pairs, Pairs, Pairs] = (none, none, none, none)
-
-    def emit(h: Pairs, order: Pairs, first: Pairs, count: Pairs) -> None:
-        """Takes the hits order[first : first + count] of h; of too many those nearest to where a steady reading would be."""
-        many = np.flatnonzero(count > params.max_occurrences)
-        first = first.copy()
-        for i in many.tolist():
-            lo, hi = int(first[i]), int(first[i] + count[i])
-            place = lo + int(np.searchsorted(order[lo:hi], h[i] * m // n)) - params.max_occurrences // 2
-            first[i] = max(lo, min(place, hi - params.max_occurrences))
-        count = np.minimum(count, params.max_occurrences)
-        out_h.append(np.repeat(h, count))
-        out_r.append(order[np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())])
-
-    for k in range(2, params.max_kmer + 1):
-        # a k-mer's number is the rank of ((k-1)-mer, next word); those that pass an end or hold an unknown word are dead
-        following = np.zeros(n + m, dtype=np.int64)
-        following[: n + m - (k - 1)] = words[k - 1 :]
-        inside = np.zeros(n + m, dtype=bool)
-        inside[: max(n - k + 1, 0)] = True
-        inside[n : n + max(m - k + 1, 0)] = True
-        alive &= inside
-        alive[: n + m - (k - 1)] &= valid[k - 1 :]
-        rank = np.unique(rank * base + following, return_inverse=True)[1].astype(np.int64)
-        ref_at = np.flatnonzero(alive[n:])
-        order = ref_at[np.argsort(rank[n + ref_at], kind="stable")]
-        keys = rank[n + order]
-        hyp_at = np.flatnonzero(todo[:n])
-        first = np.searchsorted(keys, rank[hyp_at], side="left")
-        count = np.where(alive[hyp_at], np.searchsorted(keys, rank[hyp_at], side="right") - first, 0)
-        take = (count > 0) & ((count <= params.max_occurrences) | (k == params.max_kmer))
-        emit(hyp_at[take], order, first[take], count[take])
-        too_many = ~take & (count > 0)
-        ends = np.isin(frequent[0], hyp_at[count == 0], assume_unique=True)  # too frequent at k - 1, unknown at k
-        emit(frequent[0][ends], frequent[1], frequent[2][ends], frequent[3][ends])
-        todo[hyp_at[take | (count == 0)]] = False
-        frequent = (hyp_at[too_many], order, first[too_many].astype(np.int64), count[too_many].astype(np.int64))
-        if not len(frequent[0]):
-            break
-    return np.concatenate(out_h), np.concatenate(out_r)
-
-
 def _pieces(t: _Texts, params: SearchParams) -> list[Pairs]:
     """Candidate stretches: chains of exact matches, their gaps filled, cut where a gap cannot be bridged."""
-    h, r = _seeds(t, params)
+    h, r = adaptive_seeds(t.hyp, t.ref, params.max_occurrences, params.max_kmer)
     order = np.lexsort((h, r - h))
     x, y, length = kernels.maximal_matches(t.hyp, t.ref, h[order], r[order])
     order = np.lexsort((y, x))

@@ -13,10 +13,10 @@ IMAGES := $(patsubst containers/%/requirements.txt,%,$(wildcard containers/*/req
 VENVS := airflow $(IMAGES)
 # What runs the demo; test and lint tools are made when they are asked for.
 RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
-DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp
+DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
-.PHONY: help setup envs demo serve stop test lint types docs lock clean
+.PHONY: help setup envs demo serve stop test known-answers lint types docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ stop: ## Stop the Airflow that `make serve` started
 
 test: setup ## Run all tests, each image's in its own environment (one part: make test PART=containers/align)
 	@$(PYTHON) scripts/run_tests.py $(PART)
+
+known-answers: envs ## Measure the pipeline on recordings whose answers are known (an hour or more; less: make known-answers ARGS="--minutes 3 --hour 0")
+	@.venvs/align/bin/python tests/known_answers/run.py $(ARGS)
 
 lint: .venvs/lint/.stamp ## Check style (ruff) over the tree
 	@.venvs/lint/bin/ruff check .
@@ -66,6 +69,9 @@ clean: stop ## Remove environments and Airflow's state (the warehouse stays)
 
 .venvs/lint/.stamp: requirements-lint.txt .venvs/uv/.stamp
 	@scripts/venv.sh lint $<
+
+.venvs/hf/.stamp: requirements-hf.txt .venvs/uv/.stamp
+	@scripts/venv.sh hf $<
 
 .venvs/test-tools/.stamp: requirements-test.txt .venvs/uv/.stamp
 	@scripts/venv.sh test-tools $< overlay

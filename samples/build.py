@@ -148,7 +148,8 @@ def build() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for item in rows:
-            path, cues = folder / item["file"], []
+            path = folder / item["file"]
+            cues: list[Cue] = []
             if item["audio"].startswith("copy:"):
                 shutil.copyfile(DATA / item["audio"].removeprefix("copy:"), path)
             else:

@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -395,11 +395,11 @@ def foreign(which: str, condition: str, pool: list[Clip]) -> Iterator[tuple[Docu
         yield doc, samples
 
 
-def write(out: Path, which: str, only: tuple[str, ...] = CONDITIONS, minutes: float = 8.0) -> list[Document]:
-    """Write a source folder and its truth; returns the truth."""
+def write(out: Path, docs: Iterable[tuple[Document, Signal]]) -> list[Document]:
+    """Write documents as a source folder with their truth beside it; returns the truth."""
     out.mkdir(parents=True, exist_ok=True)
     made, rows = [], []
-    for doc, samples in documents(which, only, minutes):
+    for doc, samples in docs:
         save(out / doc.file, samples)
         (out / doc.file).with_suffix(".txt").write_text(doc.text + "\n", encoding="utf-8")
         rows.append(
@@ -437,7 +437,7 @@ def main() -> None:
     p.add_argument("--only", default=",".join(CONDITIONS))
     p.add_argument("--minutes", type=float, default=8.0)
     a = p.parse_args()
-    made = write(a.out, a.side, tuple(a.only.split(",")), a.minutes)
+    made = write(a.out, documents(a.side, tuple(a.only.split(",")), a.minutes))
     hours = sum(d.duration_s for d in made) / 3600
     print(f"{len(made)} documents, {hours:.2f} h, {len({c.reader for d in made for c in d.clips})} readers", file=sys.stderr)
 

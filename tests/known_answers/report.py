@@ -170,8 +170,8 @@ def markdown(found: dict[str, Condition], drift: dict[str, Figure] | None, side:
         f"Readers that {side}; {hours:.2f} h of speech in {documents} documents. Measured on {machine()}: "
         + ", ".join(f"{k} {v:.0f} s" for k, v in seconds.items())
         + ".",
-        "Made by `make known-answers` (tests/known_answers/README.md says what each figure means). In brackets the 95 % interval;",
-        "n counts clips (kept), segments (wrong, errors) or pieces of text (added).\n",
+        "Made by `make known-answers` (tests/known_answers/README.md says what each figure means). In brackets the 95 %",
+        "interval; n counts clips (kept), segments (wrong, errors) or pieces of text (added).\n",
         "## Promises\n",
         "| what | promised | measured | met |\n|---|---|---|---|",
         *rows,

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from corpus import CONDITIONS, Document, write
+from corpus import CONDITIONS, Document, documents, write
 from cuts import pauses
 from drift import measure as measure_drift
 from evaluate import evaluate
@@ -26,12 +26,12 @@ from signal_tools import load
 RESULT = REPO / "bench" / "results" / "known-answers.md"
 
 
-def compare(documents: list[Document], run: Run, source: Path) -> tuple[dict[str, Condition], list[str]]:
+def compare(made: list[Document], run: Run, source: Path) -> tuple[dict[str, Condition], list[str]]:
     """Counts by condition, and a line for each wrong word."""
     found: dict[str, Condition] = {}
     lines = []
     keep = policy()
-    for doc in documents:
+    for doc in made:
         condition = found.setdefault(doc.condition, Condition())
         condition.documents += 1
         condition.seconds += doc.duration_s
@@ -50,9 +50,9 @@ def measure(
     work: Path, side: str, only: tuple[str, ...], minutes: float
 ) -> tuple[dict[str, Condition], list[str], dict[str, float]]:
     """Build the corpus, run the stages, compare."""
-    documents = write(work / "source", side, only, minutes)
+    made = write(work / "source", documents(side, only, minutes))
     run = harvest(work / "source", work)
-    found, lines = compare(documents, run, work / "source")
+    found, lines = compare(made, run, work / "source")
     return found, lines, run.seconds
 
 

@@ -103,13 +103,13 @@ def room_noise(clip: Signal, length: int, rng: np.random.Generator) -> Signal:
     loud_enough = levels > -100
     if not loud_enough.any():
         return rng.normal(0, 1e-4, length).astype(np.float32)
-    cut = np.percentile(levels[loud_enough], 10)
+    cut = float(np.percentile(levels[loud_enough], 10))
     quiet = frames[loud_enough & (levels <= cut)]
     magnitude = np.sqrt(np.mean(np.abs(np.fft.rfft(quiet, axis=1)) ** 2, axis=0))
     spectrum = np.fft.rfft(rng.normal(size=length))
     shape = np.interp(np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, len(magnitude)), magnitude)
     noise = np.fft.irfft(spectrum * shape, n=length)
-    target = max(10 ** (cut / 20), 1e-4)
+    target = float(max(10 ** (cut / 20), 1e-4))
     return (noise * target / max(float(np.sqrt(np.mean(noise**2))), 1e-12)).astype(np.float32)
 
 
@@ -119,7 +119,8 @@ def room_noise(clip: Signal, length: int, rng: np.random.Generator) -> Signal:
 def mix_at_snr(speech: Signal, noise: Signal, snr_db: float, active: npt.NDArray[np.bool_] | None = None) -> Signal:
     """Add noise so that speech (its active samples) is `snr_db` above it; rescaled if the sum would clip."""
     voiced = speech if active is None or not active.any() else speech[active]
-    gain = np.sqrt(np.mean(voiced.astype(np.float64) ** 2) / max(np.mean(noise.astype(np.float64) ** 2), 1e-12))
+    loud, noisy = (float(np.mean(x.astype(np.float64) ** 2)) for x in (voiced, noise))
+    gain = (loud / max(noisy, 1e-12)) ** 0.5
     out = speech + noise * np.float32(gain * 10 ** (-snr_db / 20))
     return (out / max(1.0, float(np.abs(out).max()) / 0.99)).astype(np.float32)
 

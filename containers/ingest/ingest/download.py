@@ -25,10 +25,13 @@ import urllib3
 
 from ingest.http import Client, GaveUp, HttpError, Patience
 from stagekit.errors import StageError
-from stagekit.storage import local_copy
+from stagekit.storage import local_copy, resolve
 from stagekit.tables import Reason
 
 CHUNK = 1 << 20
+"""Bytes per read of a local file."""
+BLOCK = 1 << 16
+"""Most bytes per read from a connection, and most that a kill can lose."""
 MAX_RESTARTS = 5
 """Times that a file may change under the download before it is given up."""
 
@@ -130,10 +133,13 @@ class _Job:
     def copy(self) -> None:
         """From storage; there is nothing to resume."""
         self.start_over()
+        store, path = resolve(self.url)
+        if not store.exists(path):
+            raise DownloadError(f"{self.url}: no such file")
         try:
-            with local_copy(self.url) as path, open(path, "rb") as source:
+            with local_copy(self.url) as local, open(local, "rb") as source:
                 shutil.copyfileobj(source, self.file, CHUNK)
-        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        except PermissionError as error:
             raise DownloadError(f"{self.url}: {error.strerror}") from None
 
     def fetch(self, client: Client) -> None:
@@ -177,8 +183,10 @@ class _Job:
                 self.state.write_text(json.dumps(now))
             self._room(answer, total)
             try:
-                for block in answer.stream(CHUNK):
+                # read1() hands over what has arrived: read() and stream() would lose it when the connection breaks.
+                while block := answer.read1(BLOCK):
                     self.file.write(block)
+                    self.file.flush()
                     patience.progressed()
             except urllib3.exceptions.HTTPError as error:
                 failure = f"{self.url}: {type(error).__name__} after {self.position()} bytes of {total or 'an unknown number'}"
@@ -269,7 +277,12 @@ def _locked(part: Path, url: str) -> Iterator[BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DownloadError(f"{url}: another process is writing {part}") from None
-        yield file
+        try:
+            yield file
+        except DownloadError:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+            raise
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def fingerprint(samples: npt.NDArray[np.generic] | Iterable[npt.NDArray[np.gener
         ValueError: not flat, or not finite.
     """
     blocks = [samples] if isinstance(samples, np.ndarray) else samples
-    rest = np.zeros(0, np.float32)
+    rest: npt.NDArray[np.float32] = np.zeros(0, np.float32)
     energies: list[npt.NDArray[np.float32]] = []
     for block in blocks:
         rest = np.concatenate([rest, _as_float(block)])

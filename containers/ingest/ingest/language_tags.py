@@ -37,8 +37,3 @@ def bcp47(text: str) -> str | None:
         return "-".join(part for part in (code, tag[2].title() if tag[2] else None, region) if part)
     first = re.split(r"[;,/(]", text)[0].strip()
     return bcp47(first) if first != text else None
-
-
-def same_language(a: str, b: str) -> bool:
-    """Whether two tags name one language, whatever the region or script."""
-    return a.split("-")[0].lower() == b.split("-")[0].lower()

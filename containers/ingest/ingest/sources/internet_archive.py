@@ -28,7 +28,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ingest import licenses
 from ingest.http import Client, GaveUp, HttpError
-from ingest.language_tags import bcp47, same_language
+from ingest.language import same_language
+from ingest.language_tags import bcp47
 from ingest.pairing import File, Pairing, pair
 from ingest.sources import Found, Item, Rejection
 from stagekit.errors import StageError
@@ -171,10 +172,10 @@ def search(params: ArchiveParams, client: Client, folder: Path | None, metrics: 
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise StageError(f"{url} answers in another form than the scrape API ({type(error).__name__}: {error})") from None
     identifiers = sorted(set(pages.identifiers))
-    metrics["search_total"] = pages.total
-    if pages.total is not None and len(identifiers) < pages.total * (1 - MAX_MISSING):
+    total = metrics["search_total"] = pages.total
+    if total is not None and len(identifiers) < total * (1 - MAX_MISSING):
         pages.clear()
-        raise StageError(f"the search ended after {len(identifiers)} of {pages.total} items; run again")
+        raise StageError(f"the search ended after {len(identifiers)} of {total} items; run again")
     return identifiers
 
 
@@ -291,7 +292,7 @@ def read_item(identifier: str, answer: Any, read_at: str, params: ArchiveParams)
             if any(f.is_media for f in files):
                 return [Rejection(whole, Reason.ITEM_RESTRICTED, "all its audio is private or empty")]
             return [Rejection(whole, Reason.NO_AUDIO, "it has no audio file")]
-        raw = {entry["name"]: entry for entry in answer["files"] if isinstance(entry, dict) and "name" in entry}
+        raw = {name: entry for entry in answer["files"] if isinstance(entry, dict) and (name := _first(entry.get("name")))}
         return [_row(identifier, said, found, refusal, raw, params) for found in pairings]
     if not pairings:
         return [Rejection(whole, *refusal)]

@@ -139,21 +139,27 @@ class Warehouse:
 
     def release(
         self, version: str, parent: str = "", *, policy: str = "", joined: dict[str, list[str]] | None = None, shard_bytes: int = 1 << 19,
-        warnings: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (), last: str = "publish",
     ) -> dict[str, Outcome]:  # fmt: skip
-        """All stages of one release."""
+        """The stages of one release, up to ``last``."""
         base = f"work/peoples_speech/en/{version}"
         got = self.collect(version)
         cluster = self.clusters(got, joined)
         rules = parse_policy(policy or POLICY.read_text(), "policy").model_dump(mode="json")
         cut = self.stage(split.run, f"{base}/split", [got.output, cluster], **DATASET, version=version, policy=rules)
+        made = {"collect": got, "split": cut}
+        if last == "split":
+            return made
         before = [f"parent={self.uri('releases', 'peoples_speech', 'en', parent, 'index')}"] if parent else []
         packed = self.stage(package.run, f"{base}/package", [cut.output, *before], **DATASET, shard_bytes=shard_bytes)
-        out = self.stage(
+        made["package"] = packed
+        if last == "package":
+            return made
+        made["publish"] = self.stage(
             publish.run, f"{base}/publish", [got.output, cluster, cut.output, packed.output], **DATASET, version=version, parent=parent,
             warnings=warnings,
         )  # fmt: skip
-        return {"collect": got, "split": cut, "package": packed, "publish": out}
+        return made
 
     def folder(self, version: str) -> Path:
         return self.root / "releases" / "peoples_speech" / "en" / version

@@ -13,12 +13,12 @@ def table(outcome: Outcome, name: str) -> list[dict[str, Any]]:
 
 
 def split_of(warehouse: Warehouse, version: str, **given: Any) -> Outcome:
-    return warehouse.release(version, **given)["split"]
+    return warehouse.release(version, last="split", **given)["split"]
 
 
 def test_every_segment_is_released_or_rejected_with_a_reason(warehouse: Warehouse):
     warehouse.month("2026.01", FIRST_MONTH)
-    got = warehouse.release("2026.01")
+    got = warehouse.release("2026.01", last="split")
     segments = table(got["collect"], "segments")
     kept, lost = table(got["split"], "release_segments"), table(got["split"], "rejections")
     assert sorted(s["segment_id"] for s in segments) == sorted([*(k["segment_id"] for k in kept), *(r["id"] for r in lost)])
@@ -77,7 +77,7 @@ def test_a_creator_keeps_the_split_of_the_month_before(warehouse: Warehouse):
     first = {r["recording_id"]: r["split"] for r in table(split_of(warehouse, "2026.01", policy=policy), "release_segments")}
     assert len(set(first.values())) > 1
     warehouse.month("2026.02", SECOND_MONTH)
-    got = split_of(warehouse, "2026.02", parent="2026.01", policy=policy)
+    got = split_of(warehouse, "2026.02", policy=policy)
     second = {r["recording_id"]: r["split"] for r in table(got, "release_segments")}
     assert {r: s for r, s in second.items() if r in first} == first
     assert second[SECOND_MONTH[0].recording_id] == first[FIRST_MONTH[2].recording_id]
@@ -92,7 +92,7 @@ def test_groups_that_a_later_copy_joins_lose_members_and_count_them(warehouse: W
     train = next(d for d, s in first.items() if s == "train")
     held = next(d for d, s in first.items() if s != "train")
     lenient = policy.replace("drop_text_duplicates: true", "drop_text_duplicates: false")
-    got = split_of(warehouse, "2026.01.1", parent="2026.01", policy=lenient, joined={"text": [train, held]})
+    got = split_of(warehouse, "2026.01.1", policy=lenient, joined={"text": [train, held]})
     lost = [r for r in table(got, "rejections") if r["reason"] == "split_conflict"]
     assert {r["parent_id"] for r in lost} == {train}
     assert "has been in train" in lost[0]["detail"]

@@ -171,7 +171,8 @@ def _pieces(t: _Texts, params: SearchParams) -> list[Pairs]:
             t.hyp, t.ref, t.unigram, t.conditional, x[at], y[at], length[at],
             params.bridge_words, params.bridge_slack, params.gap_bits, params.local_margin_bits,
         )
-        pieces += [p for p in _split(pairs, params) if _bits(t, p, params) >= floor or len(p) >= half]
+        cut = [kernels.trim(t.unigram, t.conditional, p, params.gap_bits, params.edge_margin_bits) for p in _split(pairs, params)]
+        pieces += [p for p in cut if _bits(t, p, params) >= floor or len(p) >= half]
     if not pieces and len(t.hyp) * len(t.ref) <= params.gap_cells:
         whole = kernels.align(t.hyp, t.ref, t.unigram, 0, len(t.hyp), 0, len(t.ref))
         pieces = _split(whole, params)

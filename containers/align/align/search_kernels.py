@@ -139,6 +139,28 @@ def bits(unigram: Array, conditional: Array, pairs: Array, gap_bits: float) -> f
 
 
 @numba.njit(cache=True)
+def trim(unigram: Array, conditional: Array, pairs: Array, gap_bits: float, margin: float) -> Array:
+    """Drops chance matches off both ends of a chain: ends whose bits do not exceed log2 of the gap behind them, plus ``margin``.
+
+    A gap is more than two unmatched words on one side; its cells are the places where the end might lie by chance.
+    """
+    lo, hi = 0, len(pairs)
+    for i in range(1, hi):
+        dh, dr = pairs[i, 0] - pairs[i - 1, 0], pairs[i, 1] - pairs[i - 1, 1]
+        if dh > 3 or dr > 3:
+            if bits(unigram, conditional, pairs[lo:i], gap_bits) >= np.log2(float(dh) * float(dr)) + margin:
+                break
+            lo = i
+    for i in range(hi - 1, lo, -1):
+        dh, dr = pairs[i, 0] - pairs[i - 1, 0], pairs[i, 1] - pairs[i - 1, 1]
+        if dh > 3 or dr > 3:
+            if bits(unigram, conditional, pairs[i:hi], gap_bits) >= np.log2(float(dh) * float(dr)) + margin:
+                break
+            hi = i
+    return pairs[lo:hi]
+
+
+@numba.njit(cache=True)
 def align(hyp: Array, ref: Array, unigram: Array, h0: int, h1: int, r0: int, r1: int) -> Array:
     """Global alignment (Gotoh 1982, affine gaps) of hyp[h0:h1] and ref[r0:r1]; matched words only, shape (n, 2).
 

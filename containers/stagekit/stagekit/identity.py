@@ -187,14 +187,14 @@ def _signs(fingerprint: Fingerprint, bit: int) -> npt.NDArray[np.float64]:
     return np.where(fingerprint != 0, signs, 0.0)
 
 
-def _keys(fingerprint: Fingerprint) -> tuple[Fingerprint, npt.NDArray[np.int64]]:
+def _keys(fingerprint: Fingerprint) -> tuple[Fingerprint, npt.NDArray[np.int32]]:
     """Values to index and where each occurs first. A value kept in a long recording is kept in every shorter one too."""
-    values, first = np.unique(fingerprint, return_index=True)
-    keep = values != 0
-    halvings = max(0, int(np.ceil(np.log2(max(len(values), 1) / KEYS_PER_RECORDING))))
+    told = np.flatnonzero(fingerprint)
+    halvings = int(np.ceil(np.log2(max(len(told) / KEYS_PER_RECORDING, 1))))
     if halvings:
-        keep &= (values * np.uint32(2654435761)) >> np.uint32(32 - halvings) == 0  # Knuth's multiplicative hash
-    return values[keep], first[keep].astype(np.int64)
+        told = told[(fingerprint[told] * np.uint32(2654435761)) >> np.uint32(32 - halvings) == 0]  # Knuth's multiplicative hash
+    values, first = np.unique(fingerprint[told], return_index=True)
+    return values, told[first].astype(np.int32)
 
 
 def _candidates(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, list[int]]]:
@@ -204,7 +204,7 @@ def _candidates(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, list[
     if not sum(sizes):
         return
     value = np.concatenate([values for values, _ in keys])
-    owner = np.repeat(np.arange(len(prints), dtype=np.int64), sizes)
+    owner = np.repeat(np.arange(len(prints), dtype=np.int32), sizes)
     position = np.concatenate([first for _, first in keys])
     order = np.argsort(value, kind="stable")
     value, owner, position = value[order], owner[order], position[order]
@@ -215,8 +215,8 @@ def _candidates(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, int, list[
         votes = []
         for step, left in enumerate(meets, start=1):
             here = left[passes[owner[left]] == number]
-            offset = position[here] - position[here + step] + _OFFSET_ZERO
-            votes.append(((owner[here] * len(prints) + owner[here + step]) << _OFFSET_BITS) | offset)
+            offset = position[here].astype(np.int64) - position[here + step] + _OFFSET_ZERO
+            votes.append(((owner[here].astype(np.int64) * len(prints) + owner[here + step]) << _OFFSET_BITS) | offset)
         yield from _peaks(np.sort(np.concatenate(votes)), len(prints))
 
 

@@ -53,7 +53,7 @@ class SearchParams:
         edge_margin_bits: the same beside one neighbour only; over the cells of an 80 x 80 corner the chances of a false match
             sum to ln(80)^2 / 2^bits, which is 7 % at 8 bits.
         repeat_margin_bits: the same for transcript words that another island has taken.
-        min_words: an island that no neighbour supports has at least so many matched words.
+        min_words: an island has at least so many matched words, or half of the longer side.
         gap_cells: largest rectangle, in cells, that dynamic programming fills (bytes of memory, 1 byte a cell).
         edge_words: an island that starts (ends) within so many words of both sequences' start (end) reaches it.
     """
@@ -352,7 +352,8 @@ class _Chosen:
                     groups[-1].append(pairs)
                     continue
             groups.append([pairs])
-        joined = [np.concatenate(g) for g in groups]
+        fewest = min(p.min_words, (max(self.n, self.m) + 1) // 2)
+        joined = [pairs for pairs in (np.concatenate(g) for g in groups) if len(pairs) >= fewest]
         out = [Island(int(g[0, 0]), int(g[-1, 0]) + 1, int(g[0, 1]), int(g[-1, 1]) + 1, g) for g in joined]
         if out and max(out[0].hyp_start, out[0].ref_start) <= p.edge_words:
             first = out[0]

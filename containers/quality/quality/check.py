@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from quality.thresholds import THRESHOLDS
+from quality.thresholds import POLICY, THRESHOLDS, Thresholds
 from quality.verdict import Verdict
 from stagekit.errors import StageError
 from stagekit.stage import RUNTIME, Context, Params, stage
@@ -61,6 +61,13 @@ def read(ctx: Context[CheckParams], suite: str, reads: Mapping[str, tuple[str, .
     }
 
 
+def thresholds(ctx: Context[CheckParams]) -> Thresholds:
+    """The suite's limits: its defaults, the policy of a ``release split`` among the inputs, the parameters; the later wins."""
+    made = [(i.success or {}).get("params", {}).get("policy") or {} for i in ctx.inputs]
+    policy = {k: v for p in made for k, v in p.items() if k in POLICY} if ctx.params.suite == "release" else {}
+    return THRESHOLDS[ctx.params.suite].model_validate({**policy, **ctx.params.thresholds})
+
+
 def template_digest(_params: CheckParams) -> dict[str, str]:
     """The Data Docs' template decides the output as the code does."""
     return {TEMPLATE: hashlib.sha256(files("quality").joinpath(TEMPLATE).read_bytes()).hexdigest()}
@@ -93,7 +100,7 @@ def run(ctx: Context[CheckParams]) -> None:
 
     suite, params = SUITES[ctx.params.suite], ctx.params
     tables = read(ctx, suite.name, suite.reads)
-    verdict = validate(suite, tables, suite.thresholds.model_validate(params.thresholds))
+    verdict = validate(suite, tables, thresholds(ctx))
     title = params.title or f"Suite {suite.name}"
     texts = {
         VERDICT: json.dumps(verdict.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n",

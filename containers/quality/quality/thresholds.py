@@ -5,13 +5,16 @@ So parameters are checked, and a rerun is seen to be one, without the seconds th
 
 from __future__ import annotations
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stagekit.tables import SEGMENTS
 
 LICENSE_FAMILIES = ("by", "by-sa", "cc0", "pd", "us-gov")
 """The families of the data contract; NC, ND and unknown never get in."""
 
-COLLECTIVE = ("", "various", "various artists", "various authors", "librivox", "librivox volunteers", "unknown", "anonymous")
-"""Creators that are no one voice; they join no group. The release's policy hands in its own list."""
+SCORES = tuple(c.name for c in SEGMENTS.columns if c.type == pa.float64())
+"""Columns of a segment that a policy can bound."""
 
 
 class Thresholds(BaseModel):
@@ -44,14 +47,12 @@ class SegmentsThresholds(Thresholds):
 
     min_duration_s: float = Field(1.0, gt=0, description="shortest segment, s")
     max_duration_s: float = Field(15.0, gt=0, description="longest segment, s")
-    max_alignment_score: float = Field(
-        0.5, description="log-likelihood ratio against a free phone loop: 0 is best, up to rounding (warning)"
-    )
+    max_alignment_score: float = Field(0.5, description="against a free phone loop: at best 0, up to rounding (warning)")
     max_long_share: float = Field(
         0.25,
         gt=0,
         lt=1,
-        description="segments over 14 s over all; 75 % of the original's `clean` are over 14.5 s, since it cut by length (warning)",
+        description="segments over 14 s over all; 75 % of the original's `clean` are over 14.5 s (warning)",
     )
     min_pause_share: float = Field(0.8, gt=0, le=1, description="segments cut in pauses at both ends over all (warning)")
     min_chars_per_s: float = Field(2.0, description="text over speech of a segment, characters a second (warning, mostly)")
@@ -66,28 +67,59 @@ class SegmentsThresholds(Thresholds):
     )
 
 
-class ReleaseThresholds(Thresholds):
-    """Limits of the suite ``release``; the policy's, so that gate and policy cannot drift apart."""
+class Bound(Thresholds):
+    """A range of one score as a release policy states it: ``min`` included, ``max`` excluded, None is off."""
 
-    subsets: dict[str, tuple[float, float]] = Field(
-        {"clean": (0.0, 0.2), "noisy": (0.2, 0.38)}, description="subset → CER from (included) to (excluded)"
+    min: float | None = None
+    max: float | None = None
+    null_passes: bool = False
+
+    @model_validator(mode="after")
+    def _range(self) -> Bound:
+        if self.min is not None and self.max is not None and not self.min < self.max:
+            raise ValueError(f"{self.min}…{self.max} is no range")
+        return self
+
+
+class ReleaseThresholds(Thresholds):
+    """Limits of the suite ``release``.
+
+    Those named in :data:`POLICY` are the policy's, taken from the folder of ``release split`` among the inputs: the rows are held
+    against the very policy that chose them.
+    """
+
+    license_groups: dict[str, tuple[str, ...]] = Field(
+        {"by": ("by", "pd", "cc0", "us-gov"), "by-sa": ("by-sa",)}, description="license group → families that it may hold"
     )
-    license_families: tuple[str, ...] = Field(LICENSE_FAMILIES, description="families that may be released")
-    provenances: tuple[str, ...] = Field(("human", "unknown"), description="caption provenances that may be released")
-    collective_creators: tuple[str, ...] = Field(COLLECTIVE, description="creators that are no one voice, lower case")
-    min_duration_s: float = Field(1.0, gt=0, description="shortest segment, s")
-    max_duration_s: float = Field(15.0, gt=0, description="longest segment, s")
+    caption_provenance: tuple[str, ...] = Field(("human", "unknown"), description="caption provenances that may be released")
+    require: dict[str, Bound] = Field(default_factory=dict, description="score → range that every clip is in")
+    subsets: dict[str, dict[str, Bound]] = Field(
+        {"clean": {"cer": Bound(max=0.2)}, "noisy": {"cer": Bound(min=0.2, max=0.38)}}, description="subset → score → range"
+    )
+    drop_text_duplicates: bool = Field(True, description="of a cluster of equal texts only the kept one is released")
+    min_duration_s: float = Field(1.0, gt=0, description="shortest clip, s")
+    max_duration_s: float = Field(15.0, gt=0, description="longest clip, s")
     min_dev_s: float = Field(60.0, ge=0, description="least audio in dev, s (warning): below it no error rate means anything")
     min_test_s: float = Field(60.0, ge=0, description="least audio in test, s (warning)")
     min_train_share: float = Field(0.5, ge=0, le=1, description="train over all, in seconds (warning)")
-    min_creator_share: float = Field(0.5, ge=0, le=1, description="segments with a creator over all (warning)")
+    min_creator_share: float = Field(0.5, ge=0, le=1, description="clips with a creator over all (warning)")
+    min_joined_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="creators that hold recordings together over creators stated; the rest is collective (warning)",
+    )
 
     @model_validator(mode="after")
-    def _ranges(self) -> ReleaseThresholds:
-        for name, (low, high) in self.subsets.items():
-            if not low < high:
-                raise ValueError(f"subset {name}: {low}…{high} is no range")
+    def _scores(self) -> ReleaseThresholds:
+        for bounds in (self.require, *self.subsets.values()):
+            if unknown := sorted(set(bounds) - set(SCORES)):
+                raise ValueError(f"no score {', '.join(unknown)}; there are {', '.join(SCORES)}")
         return self
+
+
+POLICY = ("license_groups", "caption_provenance", "require", "subsets", "drop_text_duplicates")
+"""Fields of a release policy that are limits of this gate."""
 
 
 THRESHOLDS: dict[str, type[Thresholds]] = {

@@ -129,6 +129,13 @@ def segments_rows(n: int = 8) -> Rows:
     return rows
 
 
+READERS = [
+    ("José Somebody", "jose somebody"),
+    *((f"{n} Reader", f"{n.lower()} reader") for n in "Ada Ben Cy Di Ed Flo Gus Hal Ida".split()),
+]
+"""Creator as stated, and as `release split` keys it."""
+
+
 def release_rows() -> Rows:
     """Ten recordings of nine creators in three splits; recording 9 is a duplicate of 0 and left out."""
     rows: Rows = {"release_segments": [], "clusters": [], "assignments": []}
@@ -143,10 +150,9 @@ def release_rows() -> Rows:
             )
         if not kept:
             continue
-        rows["assignments"] += [
-            row("assignments", group_key=k, split=split, since="2026.11")
-            for k in (f"recording:{recording}", f"item:{item}", f"creator:reader {r}", f"cluster:text:{document}")
-        ]
+        keys = [f"recording:{recording}", f"item:folder:{r}", f"creator:{READERS[r][1]}"]
+        keys += [f"cluster:text:{document}", f"cluster:audio:{recording}"] if r == 0 else []
+        rows["assignments"] += [row("assignments", group_key=k, split=split, since="2026.11") for k in keys]
         for i in range(8):
             noisy = i == 7
             values = segment(100 * r + i, document, recording, 14.0 * i, 13.0)
@@ -158,8 +164,8 @@ def release_rows() -> Rows:
                     subset="noisy" if noisy else "clean",
                     license_group="by",
                     item_id=item,
-                    creator=f"Reader {r}",
-                    attribution=f"“Title” by Reader {r}, public domain",
+                    creator=READERS[r][0],
+                    attribution=f"“Title” by {READERS[r][0]}, public domain",
                     caption_provenance="human",
                     recording_uri=f"file:///r/{recording}.flac",
                     batch="2026.11",
@@ -204,9 +210,9 @@ def put_all(table: str, **values: Any) -> Spoil:
     return lambda rows: [r.update(values) for r in rows[table]].clear()
 
 
-def twice(table: str) -> Spoil:
-    """The first row stands there twice."""
-    return lambda rows: rows[table].append(dict(rows[table][0]))
+def twice(table: str, **changes: Any) -> Spoil:
+    """The first row stands there twice, the second time changed."""
+    return lambda rows: rows[table].append({**rows[table][0], **changes})
 
 
 def check_spoiled(suite: str, name: str, spoil: Spoil) -> Verdict:

@@ -10,7 +10,7 @@ from quality.thresholds import SegmentsThresholds
 
 SPOILS: dict[str, Spoil] = {
     "segments_complete": put("segments", alignment_score=float("-inf")),
-    "segment_id_unique": twice("segments"),
+    "segment_id_unique": twice("segments", cer=0.07),
     "segment_id_sha256": put("segments", segment_id="s0"),
     "segment_duration": put("segments", end_sample=16_000 * 16, duration_s=16.0),
     "segment_samples": put("segments", duration_s=5.1),

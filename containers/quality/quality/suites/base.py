@@ -133,6 +133,11 @@ def frame(rows: pa.Table, table: str, drop: tuple[str, ...] = (), **derived: Any
     return pa.table(columns).to_pandas()
 
 
+def distinct(rows: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Rows that are equal in everything, made once: two shards of a harvest may hold the same recording under two items."""
+    return rows.drop_duplicates(ignore_index=True) if rows[key].duplicated().any() else rows
+
+
 def length(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Characters of each string without blanks around it; 0 for null."""
     return pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0)

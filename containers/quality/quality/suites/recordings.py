@@ -16,6 +16,7 @@ from quality.suites.base import (
     Tables,
     always_true,
     complete,
+    distinct,
     expect,
     found_in,
     frame,
@@ -63,7 +64,7 @@ def recordings_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
         name="recordings",
         expectations=[
             complete("recordings"),
-            unique("recording_id_unique", "recording_id", "the same bytes are stored once"),
+            unique("recording_id_unique", "recording_id", "the same bytes are one recording, of which one thing is said"),
             matches("recording_id_sha256", "recording_id", "the id is the sha256 of the bytes", SHA256),
             matches("recording_uri", "uri", "the audio is somewhere"),
             within("recording_bytes", "bytes", "an empty file is a rejection", 1, None),
@@ -85,7 +86,7 @@ def documents_suite(t: RecordingsThresholds) -> gx.ExpectationSuite:
         name="documents",
         expectations=[
             complete("documents"),
-            unique("document_id_unique", "document_id", "a document is listed once"),
+            unique("document_id_unique", "document_id", "of one document one thing is said"),
             matches("document_id_sha256", "document_id", "the id is a sha256", SHA256),
             always_true("document_recording_known", "recording_found", "a document belongs to a recording of the batch"),
             within("document_text", "text_chars", "a text without speech is a rejection", 1, None),
@@ -143,12 +144,13 @@ def build_items(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
 def build_recordings(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
     """Recordings with ``samples_off`` (samples against duration) and ``item_found``."""
     rows = tables["recordings"]
-    return frame(
+    built = frame(
         rows,
         "recordings",
         samples_off=pc.subtract(pc.multiply(rows["duration_s"], float(SAMPLE_RATE)), pc.cast(rows["samples"], pa.float64())),
         item_found=found_in(rows["recording_id"], tables["items"]["recording_id"]),
     )
+    return distinct(built, "recording_id")
 
 
 def build_documents(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
@@ -159,7 +161,7 @@ def build_documents(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
     seconds = pc.take(recordings["duration_s"], where)
     claimed = pc.list_element(pc.split_pattern(pc.utf8_lower(rows["language"]), "-"), 0)
     heard = pc.list_element(pc.split_pattern(pc.utf8_lower(rows["text_language"]), "-"), 0)
-    return frame(
+    built = frame(
         rows,
         "documents",
         drop=("text",),
@@ -168,6 +170,7 @@ def build_documents(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:
         recording_found=found_in(rows["recording_id"], recordings["recording_id"]),
         language_agrees=pc.equal(claimed, heard),
     )
+    return distinct(built, "document_id")
 
 
 def build_harvest(tables: Tables, _t: RecordingsThresholds) -> pd.DataFrame:

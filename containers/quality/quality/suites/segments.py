@@ -16,6 +16,7 @@ from quality.suites.base import (
     Tables,
     always_true,
     complete,
+    distinct,
     expect,
     frame,
     length,
@@ -44,7 +45,7 @@ def segments_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
         name="segments",
         expectations=[
             complete("segments"),
-            unique("segment_id_unique", "segment_id", "a segment is made once"),
+            unique("segment_id_unique", "segment_id", "of one segment one thing is said"),
             matches("segment_id_sha256", "segment_id", "the id is a sha256", SHA256),
             within("segment_duration", "duration_s", "1–15 s", t.min_duration_s, t.max_duration_s),
             within("segment_samples", "samples_off", f"the duration is samples / {SAMPLE_RATE}", -1, 1),
@@ -150,6 +151,7 @@ def build_segments(tables: Tables, _t: SegmentsThresholds) -> pd.DataFrame:
         pause_min_s=pc.min_element_wise(rows["pause_before_s"], rows["pause_after_s"]),
         chars_per_s=pc.divide(pc.cast(derived["text_chars"], pa.float64()), derived["speech_s"]),
     )
+    segments = distinct(segments, "segment_id")
     words = (
         tables["words"].group_by("segment_id").aggregate([("start_s", "min"), ("end_s", "max"), ("start_s", "count")]).to_pandas()
     )

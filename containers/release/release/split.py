@@ -67,7 +67,7 @@ def run(ctx: Context[SplitParams]) -> None:
         splits_uri(p.root, p.dataset, p.language), lambda assigned: decide(graph, assigned, *rules).new, p.version, record=p.record
     )
     decision = decide(graph, {k: s for k, (s, _) in known.items()}, *rules)
-    for key in sorted(k for keys in graph.keys.values() for k in keys):
+    for key in sorted({k for keys in graph.keys.values() for k in keys}):
         split, since = known[key]
         ctx.write("assignments", {"group_key": key, "split": split, "since": since})
 

@@ -1,10 +1,10 @@
 """How well audio identity tells copies from other recordings, and how it grows.
 
 ``python bench/audio_identity.py [--growth-only] [--hours 250 500 1000]``, with the ingest image's environment and
-PYTHONPATH=containers/stagekit:containers/ingest. Real audio of tests/known_answers/data: long recordings as they are, short clips
-of one reader joined to about a minute. Copies are made with ffmpeg. The growth is measured on made-up fingerprints whose chance of
-an equal value in two recordings (2^-24) is that of real ones, a tenth of them copies with 5 % of their bits wrong. Prints Markdown;
-the figures in containers/ingest/IDENTITY.md are its output.
+PYTHONPATH=containers/stagekit:containers/ingest. Real audio of tests/known_answers/data: long recordings as they are, short
+clips of one reader joined to about a minute. Copies are made with ffmpeg. The growth is measured on made-up fingerprints whose
+chance of an equal value in two recordings (2^-24) is that of real ones, a tenth of them copies with 5 % of their bits wrong.
+Prints Markdown; the figures in containers/ingest/IDENTITY.md are its output.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def quality() -> None:
             if (m := match(originals[name], everything[twin])) is not None:
                 found.append(m)
         values = [m.similarity for m in found]
-        print(f"| {kind} | {len(found)} | {min(values):.3f} | {np.median(values):.3f} | {sum(m.same for m in found)} |", flush=True)
+        middle, right = np.median(values), sum(m.same for m in found)
+        print(f"| {kind} | {len(found)} | {min(values):.3f} | {middle:.3f} | {right} |", flush=True)
     pairs = [m for a, b in itertools.combinations(originals, 2) if (m := match(originals[a], originals[b])) is not None]
     print("\n| different recordings, at their best offset | n | similarity max | 99 % | found |\n|---|---|---|---|---|")
     for least in (4, 10, 30):
@@ -98,7 +99,7 @@ def quality() -> None:
             groups[number].add(family[member])
     whole = [members for members in cluster(everything) if len(members) == 1 + len(COPIES)]
     mixed = sum(len(names) > 1 for names in groups.values())
-    print(f"\nclusters of all {len(everything)}: {len(groups)}; complete: {len(whole)} of {len(audio)}; mixing two recordings: {mixed}")
+    print(f"\nclusters of all {len(everything)}: {len(groups)}; complete: {len(whole)} of {len(audio)}; mixed: {mixed}")
 
 
 def corpus(hours: float, rng: np.random.Generator) -> dict[str, Fingerprint]:
@@ -122,7 +123,8 @@ def growth(hours: list[float]) -> None:
         groups = cluster(made)
         took, peak = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         right = sum(g == [g[0], f"{g[0]} copy"] for g in groups)
-        print(f"| {amount:.0f} | {len(made)} | {right} of {sum('copy' in n for n in made)} | {took:.1f} | {peak:.2f} |", flush=True)
+        copies = sum("copy" in name for name in made)
+        print(f"| {amount:.0f} | {len(made)} | {right} of {copies} | {took:.1f} | {peak:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

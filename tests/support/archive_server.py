@@ -1,8 +1,8 @@
 """A small Internet Archive on 127.0.0.1: search, metadata and downloads as archive.org serves them, with faults on order.
 
-The search reads the query that it is sent (license, media, caption, access and date clauses), so a query that would find nothing there
-finds nothing here; an unescaped slash is an error, as there. Downloads redirect to a storage node, know ETag, Range and If-Range.
-"""
+The search reads the query that it is sent (license, media, caption, access and date clauses), so a query that would find
+nothing there finds nothing here; an unescaped slash is an error, as there. Downloads redirect to a storage node, know ETag,
+Range and If-Range."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MODIFIED = "Thu, 01 Oct 2026 10:00:00 GMT"
 class Fault:
     """Something that goes wrong `times` times with requests whose path contains `path`.
 
-    kinds: status (value: code, headers) · drop (value: share of the body sent before the connection breaks) · cut (likewise, but
-    without a Content-Length: the client cannot tell) · no_range (answers 200 whole) · stale_range (206 of a changed file, If-Range
-    ignored) · html (a page where JSON belongs) · slow (value: bytes a second) · change (the file is another one from then on).
-    """
+    kinds: status (value: code, headers) · drop (value: share of the body sent before the connection breaks) · cut (likewise,
+    but without a Content-Length: the client cannot tell) · no_range (answers 200 whole) · stale_range (206 of a changed file,
+    If-Range ignored) · html (a page where JSON belongs) · slow (value: bytes a second) · change (the file is another one from
+    then on)."""
 
     path: str
     kind: str

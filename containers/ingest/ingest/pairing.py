@@ -29,9 +29,7 @@ from ingest.provenance import classify
 
 LOSSY = frozenset({".mp3", ".ogg", ".oga", ".opus", ".m4a", ".m4b", ".aac", ".wma", ".mp2"})
 LOSSLESS = frozenset({".flac", ".wav", ".aif", ".aiff"})
-VIDEO = frozenset(
-    {".mp4", ".m4v", ".mpg", ".mpeg", ".mpeg4", ".avi", ".mov", ".mkv", ".webm", ".ogv", ".wmv", ".3gp", ".flv"}
-)
+VIDEO = frozenset({".mp4", ".m4v", ".mpg", ".mpeg", ".mpeg4", ".avi", ".mov", ".mkv", ".webm", ".ogv", ".wmv", ".3gp", ".flv"})
 CAPTION_KINDS = {".srt": "srt", ".vtt": "vtt"}
 LOW_RATE = re.compile(r"(?i)(?<!\d)(?:64|48|32|24|16|8)\s?kb")
 """In a derivative's format or name: at most 64 kb/s."""

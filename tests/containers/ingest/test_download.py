@@ -227,7 +227,9 @@ def process(archive, target, *, limit: str = ""):
         "print(got.resumed_at, got.bytes)"
     )
     argv = [sys.executable, "-c", code, f"{archive.url}/download/{NAME}", str(target), MD5]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATH})
+    return subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATH}
+    )
 
 
 PATH = os.pathsep.join(str(Path(__file__).parents[3] / "containers" / name) for name in ("stagekit", "ingest"))
@@ -287,4 +289,3 @@ def test_a_full_disk_is_a_clear_error_and_the_rerun_goes_on(tmp_path):
 
 def fault(kind, value=None, times=1):
     return Fault(f"/{'0/items' if kind != 'status' else 'download'}/{NAME}", kind, value, times)
-

@@ -172,7 +172,8 @@ def test_hours_stay_in_bounded_memory():
     code = (
         "import resource, numpy as np; from ingest.identity import fingerprint\n"
         "block = (np.random.default_rng(1).standard_normal(480000) * 3000).astype('<i2')\n"
-        "print(len(fingerprint(np.roll(block, i) for i in range(240))), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        "frames = len(fingerprint(np.roll(block, i) for i in range(240)))\n"
+        "print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     frames, megabytes = map(int, done.stdout.split())

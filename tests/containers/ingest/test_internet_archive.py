@@ -52,7 +52,8 @@ def reasons(results):
 def test_an_item_becomes_a_row_that_fetch_can_use(archive, found, tmp_path):
     archive.add(
         "sonnet_1", [{"name": "my talk #1.mp3", "length": "0:53"}, {"name": "my talk #1.vtt", "format": "Web Video Text Tracks"}],
-        content={"my talk #1.mp3": MP3, "my talk #1.vtt": VTT}, title="Sonnet 1", creator=["Shakespeare", "LibriVox"], language="eng",
+        content={"my talk #1.mp3": MP3, "my talk #1.vtt": VTT}, title="Sonnet 1", creator=["Shakespeare", "LibriVox"],
+        language="eng",
     )  # fmt: skip
     (item,) = found()
     row = item.row
@@ -164,7 +165,9 @@ def test_fields_are_strings_or_lists_or_numbers(archive, found):
         {"name": ["talk.mp3"], "source": ["original"], "size": 426735, "length": ["02:28"]},
         {"name": "talk.srt", "format": ["SubRip"], "private": "false"},
     ]
-    archive.add("x", TALK, title=["A", "B"], creator=7, licenseurl=[BY], language=["eng", "spa"], addeddate=["2026-10-02 01:00:00"])
+    archive.add(
+        "x", TALK, title=["A", "B"], creator=7, licenseurl=[BY], language=["eng", "spa"], addeddate=["2026-10-02 01:00:00"]
+    )
     archive.items["x"]["index"] = archive.items["x"]["metadata"] | {"addeddate": "2026-10-02", "licenseurl": BY}
     (item,) = read_item("x", archive.items["x"] | {"files": files}, "2026-11-01", ArchiveParams(month="2026.10"))
     row = item.row
@@ -173,14 +176,14 @@ def test_fields_are_strings_or_lists_or_numbers(archive, found):
     pa.Table.from_pylist([row], schema=ITEMS.schema).validate(full=True)
 
 
-@pytest.mark.parametrize("answer", [None, [], "x", {}, {"metadata": {}}, {"metadata": [], "files": []}, {"files": "x", "metadata": {}}])
+@pytest.mark.parametrize(
+    "answer", [None, [], "x", {}, {"metadata": {}}, {"metadata": [], "files": []}, {"files": "x", "metadata": {}}]
+)
 def test_any_json_is_an_answer(answer):
     (rejection,) = read_item("x", answer, "2026-11-01", ArchiveParams(month="2026.10"))
     assert rejection.reason in (Reason.ITEM_UNREADABLE, Reason.ITEM_DARK)
     files = [None, 7, {}, {"name": None}, {"name": ""}, {"size": "x", "name": "talk.mp3", "length": {}}, {"name": "talk.vtt"}]
-    (item,) = read_item(
-        "x", {"metadata": {"licenseurl": BY}, "files": files}, "2026-11-01", ArchiveParams(month="2026.10")
-    )
+    (item,) = read_item("x", {"metadata": {"licenseurl": BY}, "files": files}, "2026-11-01", ArchiveParams(month="2026.10"))
     assert item.row["claimed_duration_s"] is None and item.row["audio_bytes"] is None
 
 
@@ -191,7 +194,8 @@ def test_lengths_are_seconds_or_clocks():
 
 def test_ten_thousand_items_come_page_by_page(archive):
     for i in range(10_050):
-        archive.items[f"i{i:05d}"] = {"metadata": {"licenseurl": BY, "mediatype": "audio", "addeddate": "2026-10-01"}, "files": [TALK[1]]}
+        said = {"licenseurl": BY, "mediatype": "audio", "addeddate": "2026-10-01"}
+        archive.items[f"i{i:05d}"] = {"metadata": said, "files": [TALK[1]]}
     metrics = {}
     names = search(ArchiveParams(month="2026.10", base_url=archive.url), Client(QUICK), None, metrics)
     assert names == sorted(archive.items)
@@ -283,7 +287,9 @@ def test_a_killed_discovery_goes_on_where_it_was(archive, tmp_path):
     argv = [sys.executable, "-c", code, archive.url, str(tmp_path)]
 
     def start():
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+        return subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+        )
 
     first = start()
     deadline = time.monotonic() + 30

@@ -107,8 +107,8 @@ def discover(
 
     Args:
         params: what to look for.
-        known: what earlier sealed batches hold, item_id → "" for an item, → its reason for a rejection. Items are left out; so
-            are rejections that would only be said again.
+        known: what earlier sealed batches hold, item_id → "" for an item, → its reason for a rejection. Items are left out;
+            so are rejections that would only be said again.
         state: local folder where answers are kept, so that a run that was killed goes on where it was; None keeps nothing.
         client: HTTP client (connections, contact, patience).
         metrics: gets ``search_total``, ``searched``, ``known``, ``unreadable``.

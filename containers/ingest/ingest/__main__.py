@@ -1,0 +1,8 @@
+"""``python -m ingest <stage> …``; see containers/ingest/README.md."""
+
+from stagekit.cli import main
+
+STAGES = {"discover": "ingest.discover", "fetch": "ingest.fetch"}
+
+if __name__ == "__main__":
+    main("ingest", STAGES)

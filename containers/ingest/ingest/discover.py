@@ -1,0 +1,160 @@
+"""Stage ``discover``: what a source holds, with its rights; items cut into shards, the rest rejected with a reason.
+
+Files that the source says are the same bytes (equal md5) go into one shard, so that ``fetch`` stores and the later stages work on them once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from stagekit.errors import EmptyInput, StageError
+from stagekit.progress import Progress
+from stagekit.stage import RUNTIME, Context, Params, stage
+
+from ingest import known as earlier
+from ingest.http import Client, Manners
+from ingest.language_tags import bcp47
+from ingest.sources import Found, Item, Rejection
+
+UNKNOWN_DURATION_S = 3600.0
+"""What an item that states no duration counts in its shard."""
+
+
+class DiscoverParams(Params):
+    """What to harvest."""
+
+    source: Literal["folder", "internet_archive"] = Field("folder", description="where items come from")
+    location: str = Field("", description="folder: path or URI; internet_archive: base URL, empty for its own")
+    language: str = Field("en", description="language wanted, BCP 47")
+    month: str = Field(
+        "",
+        pattern=r"^(\d{4}\.(0[1-9]|1[0-2]))?$",
+        description="batch key YYYY.MM; the Internet Archive needs it: items added in that month",
+    )
+    trailing_months: int = Field(
+        3, ge=0, le=240, description="internet_archive: earlier months looked through again for late captions"
+    )
+    limit: int = Field(0, ge=0, description="most items; 0 for all")
+    shard_hours: float = Field(10.0, gt=0, description="hours of audio in one shard; one longer item is a shard of its own")
+    known: str = Field(
+        "",
+        description="URI of the dataset's batches: what those sealed before `month` hold is left out",
+        json_schema_extra=RUNTIME,
+    )
+    state: str = Field(
+        "", description="internet_archive: local folder where answers are kept for a rerun", json_schema_extra=RUNTIME
+    )
+    contact: str = Field(
+        "", description="internet_archive: address or URL of a person, sent with each request", json_schema_extra=RUNTIME
+    )
+    connections: int = Field(4, ge=1, le=32, description="internet_archive: requests at the same time", json_schema_extra=RUNTIME)
+
+
+def _digests(params: DiscoverParams) -> Mapping[str, str]:
+    """Contents that decide the output beside the parameters: the folder's files, and the seals of earlier batches."""
+    from ingest.sources import folder
+
+    digests = {f"seal {k}": v for k, v in earlier.digests(params.known, params.month).items()} if params.known else {}
+    if params.source == "folder":
+        digests.update((f"file {name}", value) for name, value in folder.digest(_location(params)).items())
+    return digests
+
+
+@stage(
+    "discover",
+    version=1,
+    params=DiscoverParams,
+    unit="item",
+    writes=["items"],
+    libraries=["babel"],
+    model_digest=_digests,
+)
+def run(ctx: Context[DiscoverParams]) -> None:
+    """No inputs. Writes ``items`` in shards, and rejections.
+
+    Raises:
+        StageError: the location is not there, the archive refuses the search, or a parameter is missing.
+        EmptyInput: the source holds nothing new.
+    """
+    p = ctx.params
+    if bcp47(p.language) is None:
+        raise StageError(f"--params: language {p.language!r} is no language (BCP 47, such as en or pt-BR)")
+    known = earlier.known_items(p.known, p.month) if p.known else {}
+    progress = Progress("discover", 0, 0.0, quiet=ctx.quiet)
+    items: dict[str, Item] = {}
+    rejections: dict[str, Rejection] = {}
+    for found in _source(p, known, ctx.metrics):
+        if isinstance(found, Item) and found.item_id not in items:
+            items[found.item_id] = found
+        elif isinstance(found, Rejection):
+            rejections.setdefault(found.item_id, found)
+        progress.advance()
+    if not items and not rejections:
+        raise EmptyInput(f"{p.source} holds nothing new" + (f" in {p.month}" if p.month else f" in {p.location}"))
+    shards = shard(list(items.values()), p.shard_hours * 3600)
+    for number, members in enumerate(shards):
+        for item in members:
+            ctx.enter(item.item_id, item.seconds)
+            ctx.write("items", {**item.row, "language": item.row["language"] or p.language}, number)
+            ctx.keep(item.item_id, item.seconds)
+    for item_id, rejection in sorted(rejections.items()):
+        if item_id in items:
+            continue
+        ctx.enter(item_id, rejection.seconds)
+        ctx.reject(item_id, rejection.reason, rejection.detail, end_s=rejection.seconds)
+    ctx.metrics.update(
+        items=len(items), shards=len(shards), hours=round(sum(i.seconds for i in items.values()) / 3600, 3), known=len(known)
+    )
+
+
+def _location(p: DiscoverParams) -> str:
+    if not p.location:
+        raise StageError("--params: the source 'folder' needs a location: the folder's path or URI")
+    return p.location
+
+
+def _source(p: DiscoverParams, known: Mapping[str, str], metrics: dict[str, Any]) -> Iterator[Found]:
+    """The source's findings. A new source is a module of ``ingest.sources`` and a case here."""
+    match p.source:
+        case "folder":
+            from ingest.sources import folder
+
+            return folder.discover(_location(p), p.language, limit=p.limit, known=known)
+        case "internet_archive":
+            from ingest.sources import internet_archive
+
+            if not p.month:
+                raise StageError("--params: the source 'internet_archive' needs a month, YYYY.MM")
+            asked = internet_archive.ArchiveParams(
+                month=p.month, language=p.language, trailing_months=p.trailing_months, limit=p.limit or None,
+                **({"base_url": p.location.rstrip("/")} if p.location else {}),
+            )  # fmt: skip
+            client = Client(Manners(connections=p.connections, contact=p.contact))
+            state = Path(p.state) if p.state else None
+            return internet_archive.discover(asked, known=known, state=state, client=client, metrics=metrics)
+
+
+def shard(items: Sequence[Item], most_s: float) -> list[list[Item]]:
+    """Cut items into shards of at most ``most_s`` claimed seconds, in the order of their ids; equal bytes stay together.
+
+    Returns:
+        At least one shard, empty if there are no items.
+    """
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in sorted(items, key=lambda i: i.item_id):
+        groups[item.row["audio_md5"] or item.item_id].append(item)
+    shards: list[list[Item]] = [[]]
+    filled = 0.0
+    for group in sorted(groups.values(), key=lambda g: g[0].item_id):
+        # Copies are decoded once and aligned once.
+        seconds = group[0].seconds or UNKNOWN_DURATION_S
+        if shards[-1] and filled + seconds > most_s:
+            shards.append([])
+            filled = 0.0
+        shards[-1].extend(group)
+        filled += seconds
+    return shards

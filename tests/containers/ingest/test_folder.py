@@ -1,0 +1,233 @@
+"""Every audio file of a folder, every line about one and every caption without one comes out once: as an item or with its reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ingest.sources import Found, Item, Rejection
+from ingest.sources.folder import SOURCE, digest, discover
+from stagekit.errors import StageError
+from stagekit.tables import TABLES, Reason
+
+BY = "https://creativecommons.org/licenses/by/4.0/"
+SRT = "1\n00:00:00,000 --> 00:00:01,000\nHello there.\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    root.mkdir()
+    return root
+
+
+def tone(path: Path, seconds: float = 1.5, hz: float = 300) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes((8000 * np.sin(2 * np.pi * hz * np.arange(int(seconds * 8000)) / 8000)).astype("<i2").tobytes())
+
+
+def describe(folder: Path, *rows: dict[str, Any] | str) -> None:
+    lines = [r if isinstance(r, str) else json.dumps({"license_url": BY, **r}) for r in rows]
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def look(folder: Path, **kwargs: Any) -> dict[str, Found]:
+    found = list(discover(str(folder), kwargs.pop("language", "en"), **kwargs))
+    assert len({f.item_id for f in found}) == len(found)
+    return {f.item_id: f for f in found}
+
+
+def reasons(found: dict[str, Found]) -> dict[str, str]:
+    return {i: str(f.reason) if isinstance(f, Rejection) else "item" for i, f in found.items()}
+
+
+def test_an_item_has_every_column_and_keeps_what_else_was_said(folder: Path) -> None:
+    tone(folder / "talk.wav")
+    (folder / "talk.srt").write_text(SRT)
+    describe(
+        folder,
+        {
+            "file": "talk.wav",
+            "id": 7,
+            "title": "A talk",
+            "creator": ["Ann", "Bob"],
+            "source_url": "https://e.org/7",
+            "speaker": "x",
+        },
+    )
+    item = look(folder)["folder:7/talk.wav"]
+    assert isinstance(item, Item)
+    row = dict(item.row)
+    assert set(row) == set(TABLES["items"].names)
+    assert row.pop("license_seen_at")[:2] == "20"
+    assert row.pop("audio_uri") == (folder / "talk.wav").as_uri() and row.pop("caption_uri") == (folder / "talk.srt").as_uri()
+    assert len(row.pop("audio_md5")) == 32
+    assert row == {
+        "item_id": "folder:7/talk.wav", "source": "folder", "identifier": "7", "url": "https://e.org/7", "title": "A talk",
+        "creator": "Ann; Bob", "language": "en", "license_family": "by", "license_version": "4.0", "license_jurisdiction": None,
+        "license_url": BY, "license_evidence": f"metadata.jsonl line 1 license_url: {BY}", "audio_bytes": 24044, "caption_kind": "srt",
+        "claimed_duration_s": 1.5, "added_at": None, "extra": '{"speaker": "x"}', "recording_id": None, "document_id": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("captions", "chosen"),
+    [
+        (["talk.srt"], "talk.srt"),
+        (["talk.en.srt"], "talk.en.srt"),
+        (["talk.eng.vtt", "talk.fr.srt"], "talk.eng.vtt"),
+        (["talk.txt", "talk.vtt", "talk.srt"], "talk.srt"),
+        (["talk.asr.srt", "talk.txt"], "talk.txt"),
+        (["talk.asr.srt"], "talk.asr.srt"),
+        (["talk.en.auto.vtt", "talk.en.vtt"], "talk.en.vtt"),
+        (["talk.SRT"], "talk.SRT"),
+        (["talk.en-GB.txt"], "talk.en-GB.txt"),
+        (["talk.fr.srt"], None),
+        (["talks.srt"], None),
+        (["talk.notes.srt"], None),
+        (["other.srt"], None),
+        ([], None),
+    ],
+)
+def test_which_caption_goes_with_the_audio(folder: Path, captions: list[str], chosen: str | None) -> None:
+    tone(folder / "talk.wav")
+    for name in captions:
+        (folder / name).write_text(SRT)
+    describe(folder, {"file": "talk.wav", "id": "t"})
+    found = look(folder)["folder:t/talk.wav"]
+    if chosen is None:
+        assert isinstance(found, Rejection) and found.reason == Reason.NO_CAPTION and found.seconds == 1.5
+    else:
+        assert isinstance(found, Item) and found.row["caption_uri"].endswith(chosen)
+        assert found.row["caption_kind"] == chosen[-3:].lower()
+
+
+def test_a_dotted_name_is_not_a_suffix_of_a_shorter_one(folder: Path) -> None:
+    for name in ("talk.wav", "talk.en.wav"):
+        tone(folder / name)
+    (folder / "talk.en.srt").write_text(SRT)
+    describe(folder, {"file": "talk.wav", "id": "a"}, {"file": "talk.en.wav", "id": "b"})
+    assert reasons(look(folder)) == {"folder:a/talk.wav": "no_caption", "folder:b/talk.en.wav": "item"}
+
+
+def test_what_is_wrong_with_one_recording_stops_only_that_one(folder: Path) -> None:
+    for name in "abcdefghijk":
+        tone(folder / f"{name}.wav", hz=200 + ord(name))
+        (folder / f"{name}.txt").write_text("Hello.")
+    describe(
+        folder,
+        {"file": "a.wav", "id": "a"},
+        '{"file": "b.wav", "id": "b", "title": ',
+        {"file": "c.wav", "id": "a"},
+        {"file": "d.wav", "id": "d", "title": {"en": "x"}},
+        {"file": "e.wav", "id": "e", "language": "Klingonese"},
+        {"file": "f.wav", "id": "f", "language": "fr"},
+        {"file": "g.wav", "id": "g", "license_url": "https://creativecommons.org/licenses/by-nc/4.0/"},
+        {"file": "h.wav", "id": "h", "license_url": None},
+        {"file": "i.wav", "id": "i"},
+        {"file": "i.wav", "id": "i2", "license_url": "https://creativecommons.org/licenses/by-nd/4.0/"},
+        {"file": "j.wav", "id": "j", "rights": "All rights reserved"},
+        "[1, 2]",
+        "nonsense",
+        {"id": "nofile"},
+        {"file": "../escape.wav", "id": "out"},
+        {"file": "gone.wav", "id": "gone"},
+    )
+    (folder / "orphan.srt").write_text(SRT)
+    (folder / "README.txt").write_text("About.")
+    found = look(folder)
+    assert reasons(found) == {
+        "folder:a/a.wav": "item",
+        "folder:b/b.wav": "item_unreadable",
+        "folder:c.wav": "item_unreadable",
+        "folder:d/d.wav": "item_unreadable",
+        "folder:e/e.wav": "item_unreadable",
+        "folder:f/f.wav": "text_wrong_language",
+        "folder:g/g.wav": "license_noncommercial",
+        "folder:h/h.wav": "license_missing",
+        "folder:i/i.wav": "license_conflict",
+        "folder:j/j.wav": "license_conflict",
+        "folder:k/k.wav": "license_missing",
+        "folder:metadata.jsonl line 10": "item_unreadable",
+        "folder:metadata.jsonl line 12": "item_unreadable",
+        "folder:metadata.jsonl line 13": "item_unreadable",
+        "folder:metadata.jsonl line 14": "item_unreadable",
+        "folder:metadata.jsonl line 15": "item_unreadable",
+        "folder:gone/gone.wav": "no_audio",
+        "folder:orphan.srt": "no_audio",
+    }
+    details = {i: f.detail for i, f in found.items() if isinstance(f, Rejection)}
+    assert "line 2" in details["folder:b/b.wav"] and "not JSON" in details["folder:b/b.wav"]
+    assert "already that of a.wav" in details["folder:c.wav"]
+    assert "no line of metadata.jsonl describes k.wav" in details["folder:k/k.wav"]
+    assert all(f.seconds == 1.5 for i, f in found.items() if i.endswith(".wav") and "gone" not in i)
+
+
+def test_a_folder_without_metadata_has_no_license(folder: Path) -> None:
+    tone(folder / "talk.wav")
+    (folder / "talk.srt").write_text(SRT)
+    assert reasons(look(folder)) == {"folder:talk/talk.wav": "license_missing"}
+
+
+def test_subfolders_each_with_its_own_metadata(folder: Path) -> None:
+    for place in ("one", "two"):
+        tone(folder / place / "talk.wav", hz=len(place) * 100 + ord(place[0]))
+        (folder / place / "talk.srt").write_text(SRT)
+        describe(folder / place, {"file": "talk.wav"})
+    assert reasons(look(folder)) == {"folder:one/talk/talk.wav": "item", "folder:two/talk/talk.wav": "item"}
+
+
+def test_odd_names_survive(folder: Path) -> None:
+    name = "a #1 100% ünï?.wav"
+    tone(folder / name)
+    (folder / name.replace(".wav", ".srt")).write_text(SRT)
+    describe(folder, {"file": name, "id": "odd"})
+    item = look(folder)[f"folder:odd/{name}"]
+    assert isinstance(item, Item) and item.row["claimed_duration_s"] == 1.5
+
+
+def test_unreadable_audio_is_an_item_for_fetch_to_judge(folder: Path) -> None:
+    (folder / "bad.mp3").write_bytes(b"no audio at all")
+    (folder / "bad.srt").write_text(SRT)
+    describe(folder, {"file": "bad.mp3", "id": "bad"})
+    item = look(folder)["folder:bad/bad.mp3"]
+    assert isinstance(item, Item) and item.row["claimed_duration_s"] is None and item.seconds == 0.0
+
+
+def test_known_items_and_repeated_rejections_are_left_out(folder: Path) -> None:
+    for name in "abc":
+        tone(folder / f"{name}.wav", hz=200 + ord(name))
+    (folder / "a.srt").write_text(SRT)
+    (folder / "b.srt").write_text(SRT)
+    describe(folder, *({"file": f"{n}.wav", "id": n} for n in "abc"))
+    known = {"folder:a/a.wav": "", "folder:b/b.wav": "no_caption", "folder:c/c.wav": "no_caption"}
+    assert reasons(look(folder, known=known)) == {"folder:b/b.wav": "item"}  # its caption came late
+
+
+def test_limit_takes_the_first_files(folder: Path) -> None:
+    for name in "abc":
+        tone(folder / f"{name}.wav")
+    assert list(look(folder, limit=2)) == ["folder:a/a.wav", "folder:b/b.wav"]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="no such folder"):
+        list(discover(str(tmp_path / "nope"), "en"))
+
+
+def test_the_digest_changes_with_any_file(folder: Path) -> None:
+    tone(folder / "a.wav")
+    before = digest(str(folder))
+    assert set(before) == {"a.wav"} and digest(folder.as_uri()) == before
+    shutil.copy(folder / "a.wav", folder / "b.wav")
+    assert digest(str(folder)) != before
+    assert SOURCE == "folder"

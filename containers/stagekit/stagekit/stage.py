@@ -47,7 +47,7 @@ from stagekit.progress import Progress
 from stagekit.storage import join, local_copy
 from stagekit.tables import REJECTIONS, TABLES, Reason
 
-RUNTIME = {"speechmill": "runtime"}
+RUNTIME: dict[str, Any] = {"speechmill": "runtime"}
 """``json_schema_extra`` of a parameter that cannot change the output (a location, a rate limit): not in the fingerprint."""
 
 

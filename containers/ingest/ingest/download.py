@@ -148,7 +148,7 @@ class _Job:
         try:
             while not self._request(client, patience):
                 if self.restarts > MAX_RESTARTS:
-                    raise DownloadError(f"{self.url}: it changed {self.restarts} times while it was fetched")
+                    raise DownloadError(f"{self.url}: it had to be started over {self.restarts} times")
         except GaveUp as error:
             raise DownloadError(f"{error}; {self.position()} bytes are kept for the next run") from None
         except HttpError as error:

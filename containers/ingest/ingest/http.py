@@ -58,9 +58,13 @@ class Manners:
 
 @dataclass
 class Patience:
-    """The time left for one request. ``progressed`` starts it anew: a slow download that moves is not a failing one."""
+    """The time left for one request. ``progressed`` starts it anew: a slow download that moves is not a failing one.
+
+    ``stop``, once set by another thread, ends every wait.
+    """
 
     manners: Manners
+    stop: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
     deadline: float = field(init=False)
 
@@ -84,7 +88,16 @@ class Patience:
         if time.monotonic() + pause > self.deadline:
             asks = f"; it asks to wait {asked_s:.0f} s" if asked_s is not None else ""
             raise GaveUp(f"{why}; tried {self.failures} times, {self.manners.patience_s:.0f} s are all it gets{asks}", status)
-        time.sleep(pause)
+        self.sleep(pause, why)
+
+    def sleep(self, pause: float, why: str) -> None:
+        """Sleep.
+
+        Raises:
+            GaveUp: ``stop`` is set.
+        """
+        if self.stop.wait(pause):
+            raise GaveUp(f"{why}; stopped")
 
 
 def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:
@@ -124,9 +137,9 @@ class Client:
             retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5, respect_retry_after_header=False),
         )
 
-    def patience(self) -> Patience:
+    def patience(self, stop: threading.Event | None = None) -> Patience:
         """A full measure of time for one request."""
-        return Patience(self.manners)
+        return Patience(self.manners, stop or threading.Event())
 
     @contextmanager
     def stream(
@@ -171,7 +184,7 @@ class Client:
                     self._not_before[host] = max(self._not_before.get(host, 0.0), time.monotonic() + asked)
             patience.wait(why, asked, status)
 
-    def json(self, url: str, query: Mapping[str, str] | None = None) -> Any:
+    def json(self, url: str, query: Mapping[str, str] | None = None, stop: threading.Event | None = None) -> Any:
         """GET a URL and read its body as JSON; a body that breaks off or is no JSON is asked for again.
 
         Raises:
@@ -179,7 +192,7 @@ class Client:
             HttpError: the server refuses.
         """
         full = f"{url}?{urlencode(query)}" if query else url
-        patience = self.patience()
+        patience = self.patience(stop)
         while True:
             try:
                 with self.stream(full, {"Accept": "application/json"}, patience) as answer:
@@ -195,7 +208,7 @@ class Client:
         while (pause := self._not_before.get(host, 0.0) - time.monotonic()) > 0:
             if time.monotonic() + pause > patience.deadline:
                 raise GaveUp(f"{url}: its host asks to wait {pause:.0f} s more; {self.manners.patience_s:.0f} s are all it gets")
-            time.sleep(pause + random.uniform(0, 0.1))
+            patience.sleep(pause + random.uniform(0, 0.1), url)
 
 
 def _reason(error: Exception) -> str:

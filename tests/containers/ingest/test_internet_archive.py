@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import unquote
@@ -313,3 +314,17 @@ def test_names_are_quoted_in_urls():
     (item,) = read_item("x", {"metadata": {"licenseurl": BY}, "files": files}, "2026-11-01", ArchiveParams(month="2026.10"))
     path = item.row["audio_uri"].removeprefix("https://archive.org/download/x/")
     assert not set(path) & set("?#[] ") and unquote(path) == name
+
+
+def test_whoever_stops_reading_is_not_kept_waiting(archive):
+    for i in range(50):
+        archive.add(f"i{i:02d}", TALK)
+    for i in range(1, 50):
+        archive.faults.append(Fault(f"/metadata/i{i:02d}", "status", (503, {"Retry-After": "60"}), times=9))
+    results = discover(ArchiveParams(month="2026.10", base_url=archive.url), client=Client(Manners(connections=3)))
+    assert next(results).item_id == "internet_archive:i00/talk.mp3"
+    results.close()
+    deadline = time.monotonic() + 5
+    while any(t.name.startswith("metadata") for t in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert time.monotonic() < deadline

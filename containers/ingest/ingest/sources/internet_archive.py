@@ -15,6 +15,7 @@ import calendar
 import json
 import math
 import re
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -233,20 +234,23 @@ def _metadata(
     """The metadata of each item in order, read by a few threads a little ahead."""
     ahead = 4 * client.manners.connections
     waiting: deque[tuple[str, Future[dict[str, Any] | Rejection]]] = deque()
-    pool = ThreadPoolExecutor(client.manners.connections, thread_name_prefix="metadata")
+    pool, stop = ThreadPoolExecutor(client.manners.connections, thread_name_prefix="metadata"), threading.Event()
     try:
         for identifier in identifiers:
-            waiting.append((identifier, pool.submit(_read, identifier, params, client, folder)))
+            waiting.append((identifier, pool.submit(_read, identifier, params, client, folder, stop)))
             if len(waiting) >= ahead:
                 first, future = waiting.popleft()
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
     finally:
+        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(identifier: str, params: ArchiveParams, client: Client, folder: Path | None) -> dict[str, Any] | Rejection:
+def _read(
+    identifier: str, params: ArchiveParams, client: Client, folder: Path | None, stop: threading.Event
+) -> dict[str, Any] | Rejection:
     """``{"read_at": date, "metadata": what the archive answers}``; a rejection, not kept, if it does not answer."""
     url = f"{params.base_url}/metadata/{quote(identifier, safe='')}"
     digest = sha256(identifier.encode()).hexdigest()
@@ -254,7 +258,7 @@ def _read(identifier: str, params: ArchiveParams, client: Client, folder: Path |
     if kept and kept.exists():
         return dict(json.loads(kept.read_bytes()))
     try:
-        metadata = client.json(url)
+        metadata = client.json(url, stop=stop)
     except GaveUp as error:
         return Rejection(f"{SOURCE}:{identifier}", Reason.ITEM_UNREADABLE, str(error))
     except HttpError as error:

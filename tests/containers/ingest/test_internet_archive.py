@@ -17,7 +17,8 @@ from archive_server import BY, Fault
 from ingest.download import download
 from ingest.http import Client, Manners
 from ingest.sources import Item, Rejection
-from ingest.sources.internet_archive import ArchiveParams, discover, months, query, read_item, search, seconds
+from ingest.sources.archive_search import ArchiveParams, months, query, search
+from ingest.sources.internet_archive import discover, read_item, seconds
 from stagekit.errors import StageError
 from stagekit.tables import ITEMS, Reason
 

@@ -13,7 +13,7 @@ from stagekit.tables import SAMPLE_RATE
 FOLDER = Path(__file__).parent / "data/bos2015"
 NOISES = {"<unk>", "[laughter]", "[noise]"}
 """What the original dropped from the hypothesis."""
-DURATION = round(8490 * SAMPLE_RATE)
+DURATION = 8490 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)

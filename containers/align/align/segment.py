@@ -71,8 +71,11 @@ def segment(
             and give their reason to what they cover outside segments.
 
     Raises:
-        ValueError: words out of order or outside the recording.
+        ValueError: words out of order, or words or stretches outside the recording.
     """
+    for stretch in rejected:
+        if not 0 <= stretch.start_sample <= stretch.end_sample:
+            raise ValueError(f"rejected stretch {stretch.start_sample}-{stretch.end_sample} is no range of samples")
     flat = _in_samples(_runs(words, spans), duration_samples)
     foreign = _foreign_speech(flat, speech, rejected, duration_samples, params)
     sides = _sides(flat, foreign, duration_samples, params)
@@ -337,7 +340,7 @@ def _tile(
     everything = [
         Stretch(0, duration, Reason.SILENCE, "no speech"),
         *(Stretch(a, b, Reason.NOT_IN_TRANSCRIPT, "speech without accepted words") for a, b in foreign),
-        *(Stretch(max(0, s.start_sample), min(s.end_sample, duration), s.reason, s.detail) for s in rejected),
+        *(Stretch(min(s.start_sample, duration), min(s.end_sample, duration), s.reason, s.detail) for s in rejected),
         *pieces,
     ]
     spoken = [(s.speech_start_sample, s.speech_end_sample) for s in segments]

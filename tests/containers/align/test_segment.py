@@ -231,6 +231,15 @@ def test_rejected_words_give_their_reason() -> None:
     assert segments == [] or segments[0].words[-1].word != "five"  # glued to the rejected words
 
 
+def test_a_rejected_stretch_may_pass_the_recordings_end_but_not_be_backwards() -> None:
+    late = Stretch(2 * SAMPLE_RATE, 9 * SAMPLE_RATE, Reason.LOW_ALIGNMENT_SCORE, "late")
+    beyond = Stretch(5 * SAMPLE_RATE, 6 * SAMPLE_RATE, Reason.LOW_ALIGNMENT_SCORE, "beyond")
+    segments, rest = segment([], "", [], 3 * SAMPLE_RATE, rejected=[late, beyond])
+    check_tiles(segments, rest, 3 * SAMPLE_RATE)
+    with pytest.raises(ValueError, match="no range"):
+        segment([], "", [], SAMPLE_RATE, rejected=[Stretch(5, 4, Reason.SILENCE, "")])
+
+
 @pytest.mark.parametrize("words", [
     [AlignedWord(0, "a", 0, 1, 1.0, 2.0, 0, True), AlignedWord(1, "b", 2, 3, 1.5, 2.5, 0, True)],
     [AlignedWord(0, "a", 0, 1, 1.0, 1.0, 0, True)],

@@ -1,7 +1,7 @@
 """Stage ``cluster``: every document and recording of a collected corpus, the duplicate cluster it is in, and whether it is kept.
 
-Text clusters come from :mod:`dedup.text`, audio clusters from the fingerprints that fetch made (:mod:`stagekit.identity`). The same
-text read by another reader is a text duplicate whose audio is new; whether releases drop it is the policy's decision
+Text clusters come from :mod:`dedup.text`, audio clusters from the fingerprints that fetch made (:mod:`stagekit.identity`). The
+same text read by another reader is a text duplicate whose audio is new; whether releases drop it is the policy's decision
 (``drop_text_duplicates``), but it is always in one cluster, and so never in two splits.
 """
 
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
-from stagekit import identity
-from stagekit.disjoint import DisjointSets
-from stagekit.stage import Context, Crashed, Params, StageError, stage
 
 from dedup import text
 from dedup.keep import LAST, Standing, choose
+from stagekit import identity
+from stagekit.disjoint import DisjointSets
+from stagekit.stage import Context, Crashed, Params, StageError, stage
 
 
 class ClusterParams(Params):
@@ -142,18 +142,25 @@ def _standings(
                 added[unit] = min(added.get(unit, LAST), item["added_at"] or LAST)
     of_documents = {
         d["document_id"]: Standing(
-            d["document_id"], d["caption_provenance"] == "human", batch.get(("document", d["document_id"]), LAST),
-            aligned.get(d["document_id"], 0.0), added.get(d["document_id"], LAST),
+            d["document_id"],
+            d["caption_provenance"] == "human",
+            batch.get(("document", d["document_id"]), LAST),
+            aligned.get(d["document_id"], 0.0),
+            added.get(d["document_id"], LAST),
         )
         for d in documents
-    }  # fmt: skip
+    }
     best: dict[str, Standing] = {}
     for document_id, recording_id in _recording(documents).items():
         mine = of_documents[document_id]
         best[recording_id] = min(best.get(recording_id, mine), mine, key=Standing.rank)
     of_recordings = {
         r: Standing(
-            r, r in best and best[r].human, batch.get(("recording", r), LAST), best[r].aligned_s if r in best else 0.0, added.get(r, LAST)
+            r,
+            r in best and best[r].human,
+            batch.get(("recording", r), LAST),
+            best[r].aligned_s if r in best else 0.0,
+            added.get(r, LAST),
         )
         for r in recordings
     }

@@ -15,8 +15,9 @@ at random, a run of ``k`` words survives with ``p = (1 - e)^k``, and the Jaccard
   ``2J / (1 + J)`` = 67 % of their runs.
 
 *How candidates are found.* ``b`` bands of ``r`` MinHash values make a pair of similarity ``s`` a candidate with probability
-``1 - (1 - s^r)^b`` (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4). Every candidate is verified exactly, so a false
-candidate costs one set intersection, while a missed pair is a copy in the release: the curve must rise *below* the threshold.
+``1 - (1 - s^r)^b`` (Leskovec, Rajaraman, Ullman: Mining of Massive Datasets, 3.4). Every candidate is verified exactly, so a
+false candidate costs one set intersection, while a missed pair is a copy in the release: the curve must rise *below* the
+threshold.
 
 - ``r = 3, b = 64`` (``num_perm = b r`` = 192, none idle): a pair at the threshold is missed with ``(1 - 0.5^3)^64`` = 1.9e-4, one
   at 0.76 with 1e-16; a pair at 0.1 is a candidate with 6 %, one at 0.01 with 6e-5.

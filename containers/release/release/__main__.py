@@ -1,4 +1,4 @@
-"""``python -m release <stage>``, and two commands that are no stages: ``report`` and ``export-nemo``. See containers/release/README.md."""
+"""``python -m release <stage>``, and two commands that are no stages: ``report`` and ``export-nemo`` (see the README)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from stagekit.errors import StageError
 from stagekit.folder import file_name, read_files
 from stagekit.storage import join, local_copy, resolve
@@ -40,7 +41,9 @@ def load(uri: str) -> tuple[Assigned, int]:
             for row in read_files([local], ASSIGNMENTS.name).to_pylist():
                 have = found.setdefault(row["group_key"], (row["split"], row["since"]))
                 if have[0] != row["split"]:
-                    raise StageError(f"{join(uri, name)}: {row['group_key']} is in {row['split']}, and in {have[0]} since {have[1]}")
+                    raise StageError(
+                        f"{join(uri, name)}: {row['group_key']} is in {row['split']}, and in {have[0]} since {have[1]}"
+                    )
     return found, len(names)
 
 

@@ -47,14 +47,27 @@ def write_credits(credits: Mapping[str, Mapping[str, Any]], folder: Path, title:
     """
     items = sorted(credits.items())
     lines = [
-        f"# Attribution: {title}", "",
+        f"# Attribution: {title}",
+        "",
         f"Every clip is {CHANGES}. Each carries its own line in the column `attribution`; these are all of them, with where the",
-        "license was read and when. Nobody named here endorses this dataset.", "",
-    ]  # fmt: skip
+        "license was read and when. Nobody named here endorses this dataset.",
+        "",
+    ]
     for item_id, credit in items:
-        lines.append(f"- {credit['attribution']}. {credit['clips']} clips. License seen {credit['license_seen_at']} (`{item_id}`).")
+        lines.append(
+            f"- {credit['attribution']}. {credit['clips']} clips. License seen {credit['license_seen_at']} (`{item_id}`)."
+        )
     (folder / "ATTRIBUTION.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    names = ("title", "creator", "source_url", "license_family", "license_version", "license_jurisdiction", "license_url", "license_evidence")
+    names = (
+        "title",
+        "creator",
+        "source_url",
+        "license_family",
+        "license_version",
+        "license_jurisdiction",
+        "license_url",
+        "license_evidence",
+    )
     with open(folder / "attribution.csv", "w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["item_id", *names, "license_seen_at", "attribution", "clips", "seconds"])

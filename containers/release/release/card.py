@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from stagekit.tables import RELEASE_SEGMENTS
 
 from release.features import FIRST, INTERNAL
 from release.figures import Figures, empty_splits, hours, ledger_lines
 from release.policy import Policy
 from release.shards import SPLITS
+from stagekit.tables import RELEASE_SEGMENTS
 
 HUB_LICENSES = {
-    ("by", "2.0"): "cc-by-2.0", ("by", "2.5"): "cc-by-2.5", ("by", "3.0"): "cc-by-3.0", ("by", "4.0"): "cc-by-4.0",
-    ("by-sa", "3.0"): "cc-by-sa-3.0", ("by-sa", "4.0"): "cc-by-sa-4.0", ("cc0", "1.0"): "cc0-1.0",
-}  # fmt: skip
+    ("by", "2.0"): "cc-by-2.0",
+    ("by", "2.5"): "cc-by-2.5",
+    ("by", "3.0"): "cc-by-3.0",
+    ("by", "4.0"): "cc-by-4.0",
+    ("by-sa", "3.0"): "cc-by-sa-3.0",
+    ("by-sa", "4.0"): "cc-by-sa-4.0",
+    ("cc0", "1.0"): "cc0-1.0",
+}
 """Names that the hub knows; all else is `other` there, and named in full below."""
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -52,7 +57,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
-        return "| " + " | ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) + " |"
+        return (
+            "| "
+            + " | ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            + " |"
+        )
 
     rule = "|" + "|".join("-" * (w + 1) + ":" if i in right else "-" * (w + 2) for i, w in enumerate(widths)) + "|"
     return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
@@ -83,11 +92,13 @@ def header(release: Release) -> str:
 def _overview(release: Release) -> str:
     rows = []
     for (config, split), p in sorted(release.figures.parts.items(), key=lambda x: (x[0][0], SPLITS.index(x[0][1]))):
-        rows.append([config, split, f"{p.clips:,}", hours(p.audio_s), f"{p.words:,}", str(len(p.recordings)), str(len(p.creators))])
+        rows.append(
+            [config, split, f"{p.clips:,}", hours(p.audio_s), f"{p.words:,}", str(len(p.recordings)), str(len(p.creators))]
+        )
     text = table(["config", "split", "clips", "audio", "words", "recordings", "creators"], rows, right=range(2, 7))
     notes = [
-        f"\n{split} is empty: whole groups are drawn (a group is everything that a recording, an item, a creator or a duplicate joins), and "
-        f"none of the {release.groups} groups so far was drawn for it."
+        f"\n{split} is empty: whole groups are drawn (a group is all that a recording, an item, a creator or a duplicate joins), "
+        f"and none of the {release.groups} groups so far was drawn for it."
         for split in empty_splits(release.figures)
     ]
     return text + "\n" + "\n".join(notes)
@@ -117,58 +128,104 @@ def _columns() -> str:
     return table(["column", "what it holds"], [[f"`{n}`", docs[n].replace("|", "\\|")] for n in order])
 
 
+INTRODUCTION = """\
+# {title}
+
+{clips:,} clips, {audio} of speech with its text, aligned, scored and licensed one by one, from {items} source items
+harvested in {batches}. {parent}. Made by Speechmill.
+
+{overview}
+
+Configs are `<subset>-<license group>`. `by` holds CC BY, public domain, CC0 and works of the US government; `by-sa` is
+share-alike and kept apart. No recording, known creator or duplicate is in two splits, nor will it be in any later release.
+
+## Use
+
+```python
+from datasets import load_dataset
+
+clips = load_dataset("path/of/this/folder", "{example}", split="{split}")
+clips[0]["audio"]  # decoded at 16 kHz; needs torchcodec
+```
+
+One file is enough to start with: each Parquet file under `data/` opens by itself. For NVIDIA NeMo, `nemo/<config>/<split>.json`
+are manifests; `python -m release export-nemo --release . --output DIR` (or `--tar`) unpacks the audio to where they point.
+
+## Where every second went
+
+{ledger}
+
+Source seconds do not count the padding around clips, so they are fewer than the clips' own. Decoded durations are counted, not
+claimed ones. `tables/rejections-00000.parquet` has every rejection with its reason and detail.
+"""
+
+SCORES = """\
+## Scores and subsets
+
+Policy `{policy}`, version {policy_version} (`policy.yaml`). All scores stay with the clip: choose other bounds freely.
+
+{bounds}
+
+Both ends of {pauses} of the clips lie in a pause of 100 ms and more.
+
+## Known limits
+
+- `cer` and `wer` compare the text with what a recogniser heard without that text's language model. They mix the recogniser's
+  errors with the text's.
+- Captions of `unknown` provenance may have been made by a machine; those known to be are left out.
+- `creator` is what the source states. Readers that share a collective name (LibriVox, various) or have none cannot be told apart:
+  one voice may be in two splits under two items.
+- `synthetic_voice_score` is a hint. What it can tell and what not is written in the README of the image `align`.
+- Licenses are as stated at the source on the date given; a statement can be wrong.
+
+## Warnings of the quality gate
+
+{warnings}
+
+## Licenses and attribution
+
+Each clip shows its license, where and when it was read, and its line of attribution. `ATTRIBUTION.md` and `attribution.csv` list
+all source items.
+
+{licenses}
+
+## Columns
+
+{columns}
+
+## Files
+
+`data/` clips; `index/` which clip is in which file, with a digest of each row; `nemo/` manifests; `tables/` rejections, split
+assignments, duplicate clusters; `figures/`; `ledger.json`; `policy.yaml`; `checksums.sha256`; `release.json` what this
+was made of.
+"""
+
+
 def card(release: Release) -> str:
     """The whole README.md."""
-    f, policy = release.figures, release.policy
-    configs = sorted({c for c, _ in f.parts})
-    example = configs[0] if configs else "clean-by"
-    pauses = f"{f.cut_at_pause / f.clips:.1%}" if f.clips else "none"
-    batches = release.batches if len(release.batches) <= 3 else (release.batches[0], "…", release.batches[-1])
-    sections = [
-        header(release),
-        f"# {release.title}\n",
-        f"{f.clips:,} clips, {hours(f.audio_s)} of speech with its text, aligned, scored and licensed one by one, from "
-        f"{len(f.credits)} source items harvested in {', '.join(batches)}. "
-        + (f"Follows release {release.parent}. " if release.parent else "First release. ")
-        + "Made by Speechmill.\n",
-        _overview(release),
-        "\nConfigs are `<subset>-<license group>`: `by` holds CC BY, public domain, CC0 and works of the US government; `by-sa` is "
-        "share-alike, kept apart. No recording, known creator or duplicate is in two splits, nor will be in any later release.\n",
-        "## Use\n",
-        f'```python\nfrom datasets import load_dataset\n\nclips = load_dataset("path/of/this/folder", "{example}", split="train")\n'
-        "clips[0][\"audio\"]  # decoded at 16 kHz; needs torchcodec\n```\n",
-        "One file is enough to start with: each Parquet file under `data/` opens by itself. For NVIDIA NeMo, `nemo/<config>/<split>.json` "
-        "are manifests; unpack the audio beside them with `python -m release export-nemo --release . --output DIR` (or `--tar`).\n",
-        "## Where every second went\n",
-        _where(release),
-        "\nSource seconds do not count the padding around clips, so they are fewer than the clips' own. "
-        f"Decoding gave {release.ledger['restated_s']:+.1f} s against the durations that sources claimed; the table counts decoded ones. "
-        "`tables/rejections-00000.parquet` has every rejection with its reason and detail.\n",
-        *[f"![{title}](figures/{name})\n" for name, title in release.plots.items()],
-        "## Scores and subsets\n",
-        f"Policy `{policy.name}`, version {policy.version} (`policy.yaml`). All scores stay with the clip: choose other bounds freely.\n",
-        _policy(policy),
-        f"\nBoth ends of {pauses} of the clips lie in a pause of 100 ms and more.\n",
-        "## Known limits\n",
-        "- `cer` and `wer` compare the text with what a recogniser heard without that text's language model: they are upper bounds that mix "
-        "the recogniser's errors with the text's.\n"
-        "- Captions of `unknown` provenance may have been made by a machine; those known to be are left out.\n"
-        "- `creator` is what the source states. Readers that share a collective name (LibriVox, various) or have none cannot be told apart, "
-        "so one voice may be in two splits under two items.\n"
-        "- `synthetic_voice_score` is a hint and misses good synthesisers.\n"
-        "- Licenses are as stated at the source on the date given; a statement can be wrong.\n",
-        "## Warnings of the quality gate\n",
-        "\n".join(f"- {w}" for w in release.warnings) + "\n" if release.warnings else "None.\n",
-        "## Licenses and attribution\n",
-        "Each clip shows its license, where and when it was read, and its line of attribution. `ATTRIBUTION.md` and `attribution.csv` list "
-        "all source items.\n",
-        table(
-            ["family", "version", "audio"], [[fam, ver or "–", hours(h * 3600)] for (fam, ver), h in sorted(f.licenses.items())], right=(2,)
-        ),
-        "\n## Columns\n",
-        _columns(),
-        "\n## Files\n",
-        "`data/` clips; `index/` which clip is in which file, with a digest of each row; `nemo/` manifests; `tables/` rejections, split "
-        "assignments, duplicate clusters; `figures/`; `ledger.json`; `policy.yaml`; `checksums.sha256`; `release.json` what this was made of.\n",
-    ]
-    return "\n".join(sections)
+    f, policy, batches = release.figures, release.policy, release.batches
+    config, split = next(iter(sorted(f.parts, key=lambda part: (part[0], SPLITS.index(part[1])))), ("clean-by", "train"))
+    introduction = INTRODUCTION.format(
+        title=release.title,
+        clips=f.clips,
+        audio=hours(f.audio_s),
+        items=len(f.credits),
+        batches=", ".join(batches if len(batches) <= 3 else (batches[0], "…", batches[-1])),
+        parent=f"Follows release {release.parent}" if release.parent else "First release",
+        overview=_overview(release),
+        example=config,
+        split=split,
+        ledger=_where(release),
+    )
+    licenses = [[family, version or "–", hours(h * 3600)] for (family, version), h in sorted(f.licenses.items())]
+    scores = SCORES.format(
+        policy=policy.name,
+        policy_version=policy.version,
+        bounds=_policy(policy),
+        pauses=f"{f.cut_at_pause / f.clips:.1%}" if f.clips else "none",
+        warnings="\n".join(f"- {w}" for w in release.warnings) or "None.",
+        licenses=table(["family", "version", "audio"], licenses, right=(2,)),
+        columns=_columns(),
+    )
+    plots = "\n\n".join(f"![{title}](figures/{name})" for name, title in release.plots.items())
+    return "\n".join([header(release), introduction, plots + "\n", scores])

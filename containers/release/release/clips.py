@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import soundfile
+
 from stagekit.audio import AudioError, open_pcm
 from stagekit.errors import StageError
 from stagekit.tables import SAMPLE_RATE
@@ -67,8 +68,8 @@ def cut(job: Job) -> dict[str, Spooled]:
             for wanted in job.cuts:
                 if not 0 <= wanted.start < wanted.end <= len(pcm):
                     raise StageError(
-                        f"{job.uri}: clip {wanted.segment_id} is samples {wanted.start} to {wanted.end}, the recording has {len(pcm)}: "
-                        "it is not the file that was aligned"
+                        f"{job.uri}: clip {wanted.segment_id} is samples {wanted.start} to {wanted.end}, the recording has "
+                        f"{len(pcm)}: it is not the file that was aligned"
                     )
                 data = encode(np.asarray(pcm.samples[wanted.start : wanted.end]))
                 found[wanted.segment_id] = Spooled(job.spool, sink.tell(), len(data))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+
 from stagekit.tables import RELEASE_SEGMENTS, SAMPLE_RATE
 
 ENCODING = "flac-s16-16k-mono/1"

@@ -49,9 +49,17 @@ class Figures:
 
 
 CREDIT = (
-    "title", "creator", "source_url", "license_family", "license_version", "license_jurisdiction", "license_url", "license_evidence",
-    "license_seen_at", "attribution",
-)  # fmt: skip
+    "title",
+    "creator",
+    "source_url",
+    "license_family",
+    "license_version",
+    "license_jurisdiction",
+    "license_url",
+    "license_evidence",
+    "license_seen_at",
+    "attribution",
+)
 
 
 def collect_figures(rows: Iterable[Mapping[str, Any]]) -> Figures:

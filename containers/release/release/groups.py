@@ -1,9 +1,9 @@
 """Connected groups of recordings, and the split that each has for ever.
 
-A recording, the items that hold it, their creators and its duplicate clusters are keys of one graph; whatever is connected belongs
-to one group. A new group draws its split from a salted hash. A key that was given a split keeps it, whatever comes later: where new
-data joins groups of different splits, the joint group keeps test over dev over train, and a recording with any key of a losing split
-is left out (:attr:`Decision.conflicts`). So no key is ever seen in two splits, nor moves.
+A recording, the items that hold it, their creators and its duplicate clusters are keys of one graph; whatever is connected
+belongs to one group. A new group draws its split from a salted hash. A key that was given a split keeps it, whatever comes
+later: where new data joins groups of different splits, the joint group keeps test over dev over train, and a recording with any
+key of a losing split is left out (:attr:`Decision.conflicts`). So no key is ever seen in two splits, nor moves.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stagekit.disjoint import DisjointSets
-
 from release.creators import creator_names
+from stagekit.disjoint import DisjointSets
 
 PRECEDENCE = ("test", "dev", "train")
 """Which split a joint group keeps."""
@@ -114,11 +113,13 @@ def decide(graph: Graph, assigned: Mapping[str, str], salt: str, dev: float, tes
         new.update({k: winner[root] for k in keys if k not in assigned})
     split: dict[str, str] = {}
     conflicts: dict[str, str] = {}
-    for recording_id, keys in sorted(graph.keys.items()):
+    for recording_id, own in sorted(graph.keys.items()):
         chosen = winner[graph.sets.find(f"recording:{recording_id}")]
-        losing = sorted(k for k in keys if assigned.get(k, chosen) != chosen)
+        losing = sorted(k for k in own if assigned.get(k, chosen) != chosen)
         if losing:
-            conflicts[recording_id] = f"its group is joined with one in {chosen}, and {losing[0]} has been in {assigned[losing[0]]}"
+            conflicts[recording_id] = (
+                f"its group is joined with one in {chosen}, and {losing[0]} has been in {assigned[losing[0]]}"
+            )
         else:
             split[recording_id] = chosen
     return Decision(new, split, conflicts)

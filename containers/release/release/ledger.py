@@ -1,8 +1,8 @@
 """Where every second went: the ledger of a batch from its stages', and of a release from its batches'.
 
 Seconds are unpadded source seconds. Within a batch, what one stage let through is what the next one took in, to the rounding of
-floats; the one place where seconds are restated is fetch, which replaces the duration that a source claims (or does not) by the one
-that was decoded. ``in = kept + rejected`` therefore holds with ``in = rejected by discover + what came into fetch``.
+floats; the one place where seconds are restated is fetch, which replaces the duration that a source claims (or does not) by the
+one that was decoded. ``in = kept + rejected`` therefore holds with ``in = rejected by discover + what came into fetch``.
 """
 
 from __future__ import annotations
@@ -44,14 +44,17 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
         off = ledger["in"]["seconds"] - ledger["out"]["seconds"] - lost
         if abs(off) > _tolerance(ledger) or ledger["in"]["units"] != ledger["out"]["units"] + units:
             raise StageError(
-                f"{name}: {ledger['in']['units']} {ledger['unit']}s in, {ledger['out']['units']} out, {units} rejected; {off:+.3f} s unaccounted"
+                f"{name}: {ledger['in']['units']} {ledger['unit']}s in, {ledger['out']['units']} out, {units} rejected; "
+                f"{off:+.3f} s unaccounted"
             )
     restated, before = 0.0, None
     for name in CHAIN:
         passed = summed[before]["out"] if before else None
         if name not in summed:
             if passed and passed["units"]:
-                raise StageError(f"{before} let {passed['units']} {summed[before]['unit']}s through, but the batch holds no {name}")
+                raise StageError(
+                    f"{before} let {passed['units']} {summed[before]['unit']}s through, but the batch holds no {name}"
+                )
             continue
         if passed is not None:
             mine = summed[name]["in"]
@@ -60,10 +63,13 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
                 restated = off
             elif abs(off) > _tolerance(summed[name]) + _tolerance(summed[before]):
                 raise StageError(
-                    f"{before} let {passed['seconds']:.3f} s through, {name} took in {mine['seconds']:.3f} s: a shard is missing or twice there"
+                    f"{before} let {passed['seconds']:.3f} s through, {name} took in {mine['seconds']:.3f} s: "
+                    "a shard is missing or twice there"
                 )
             if summed[name]["unit"] == summed[before]["unit"] and mine["units"] != passed["units"]:
-                raise StageError(f"{before} let {passed['units']} {summed[name]['unit']}s through, {name} took in {mine['units']}")
+                raise StageError(
+                    f"{before} let {passed['units']} {summed[name]['unit']}s through, {name} took in {mine['units']}"
+                )
         before = name
     rejected: dict[str, dict[str, float]] = {}
     for ledger in summed.values():
@@ -105,7 +111,8 @@ def release_ledger(
         kept: ``<split> <subset>-<license group>`` → {"units": clips, "seconds"} of what is in the release.
 
     Returns:
-        ``{"in", "kept", "rejected", "by_batch": {key: {"in", "kept"}}, "restated_s"}`` as in :func:`batch_ledger`, ``kept`` by part.
+        ``{"in", "kept", "rejected", "by_batch": {key: {"in", "kept"}}, "restated_s"}`` as in :func:`batch_ledger`, but ``kept``
+        by part.
 
     Raises:
         StageError: input is not what was kept plus what was rejected.
@@ -120,7 +127,10 @@ def release_ledger(
     lost = sum(r["seconds"] for r in rejected.values())
     # Rounding to 1 µs and the stages' own tolerance, a part in a million of the input.
     if abs(total - out - lost) > TOLERANCE_S * max(1, len(batches)) + 1e-6 * total:
-        raise StageError(f"the release does not add up: {total:.3f} s in, {out:.3f} s kept, {lost:.3f} s rejected, {total - out - lost:+.3f} s lost")
+        raise StageError(
+            f"the release does not add up: {total:.3f} s in, {out:.3f} s kept, {lost:.3f} s rejected, "
+            f"{total - out - lost:+.3f} s lost"
+        )
     return {
         "in": {"units": sum(b["in"]["units"] for b in batches.values()), "seconds": _seconds(total)},
         "kept": {part: {"units": k["units"], "seconds": _seconds(k["seconds"])} for part, k in sorted(kept.items())},

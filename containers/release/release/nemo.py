@@ -1,8 +1,8 @@
 """NeMo manifests, and the command that unpacks a release's audio to where they point.
 
-A release holds its audio once, in Parquet. Its ``nemo/<config>/<split>.json`` are complete NeMo manifests (one JSON object a line:
-``audio_filepath``, ``duration``, ``text``) whose paths are relative to the manifest, as NeMo resolves them. ``export-nemo`` writes the
-same manifests with the FLAC files beside them, or tar files with the manifest of a tarred dataset.
+A release holds its audio once, in Parquet. Its ``nemo/<config>/<split>.json`` are complete NeMo manifests (one JSON object a
+line: ``audio_filepath``, ``duration``, ``text``) whose paths are relative to the manifest, as NeMo resolves them. ``export-
+nemo`` writes the same manifests with the FLAC files beside them, or tar files with the manifest of a tarred dataset.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ def member(segment_id: str) -> str:
 
 def entry(row: Mapping[str, Any], path: str, **more: Any) -> str:
     """A manifest line."""
-    fields = {"audio_filepath": path, "duration": row["duration_s"], "text": row["text"], "lang": row["language"], "segment_id": row["segment_id"]}
+    fields = {
+        "audio_filepath": path,
+        "duration": row["duration_s"],
+        "text": row["text"],
+        "lang": row["language"],
+        "segment_id": row["segment_id"],
+    }
     return json.dumps(fields | more, ensure_ascii=False) + "\n"
 
 
@@ -74,7 +80,8 @@ def _export_files(release: Path, output: Path, wanted: set[str]) -> int:
 
 
 def _export_tars(release: Path, output: Path, wanted: set[str]) -> int:
-    clips, numbers = 0, {}
+    clips = 0
+    numbers: dict[str, int] = {}
     for shard in sorted(release.glob("data/*/*.parquet")):
         name = f"{shard.parent.name}/{shard.name.partition('-')[0]}"
         if wanted and name not in wanted:
@@ -102,10 +109,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--release", required=True, type=Path, help="folder of a published release")
     parser.add_argument("--output", required=True, type=Path, help="folder to write to")
     parser.add_argument("--tar", action="store_true", help="tar files and tarred_audio_manifest.json instead of single files")
-    parser.add_argument("--part", action="append", default=[], metavar="CONFIG/SPLIT", help="only this part, such as clean-by/train; repeat")
+    parser.add_argument(
+        "--part", action="append", default=[], metavar="CONFIG/SPLIT", help="only this part, such as clean-by/train; repeat"
+    )
     args = parser.parse_args(argv)
     if not (args.release / "release.json").is_file():
-        print(f"release export-nemo: {args.release}: no release.json in it; name the folder of a published release", file=sys.stderr)
+        print(
+            f"release export-nemo: {args.release}: no release.json in it; name the folder of a published release", file=sys.stderr
+        )
         return 1
     parts = {f"{m.parent.name}/{m.stem}" for m in args.release.glob("nemo/*/*.json")}
     if unknown := sorted(set(args.part) - parts):

@@ -1,8 +1,8 @@
 """Stage ``package``: clips as FLAC in Parquet, incremental over a parent release.
 
-A packed file of the parent stays if all its rows are still wanted and unchanged; one that lost a row is written again without it;
-what is left is packed anew. Audio that the parent holds is never encoded again, whatever became of the row. Packed files are named by
-their sha256 under ``<root>/shards``; releases share them.
+A packed file of the parent stays if all its rows are still wanted and unchanged; one that lost a row is written again without
+it; what is left is packed anew. Audio that the parent holds is never encoded again, whatever became of the row. Packed files
+are named by their sha256 under ``<root>/shards``; releases share them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import Field
-from stagekit.stage import RUNTIME, Context, Crashed, Params, StageError, stage
-from stagekit.storage import join, local_copy, resolve
 
 from release.clips import Cut, Job, Spooled, cut
 from release.features import ENCODING, row_digest
 from release.shards import ROW_GROUP, Part, Plan, ShardWriter, plan, shard_number, shards_uri
+from stagekit.stage import RUNTIME, Context, Crashed, Params, StageError, stage
+from stagekit.storage import join, local_copy, resolve
 
 SHARD_BYTES = 500 * 2**20
-"""Default size at which a packed file is closed: about 8 hours; small enough to fetch one, few enough to list (30,000 h: 4,000)."""
+"""Default size at which a packed file is closed: about 8 hours of audio, small enough to fetch one, few enough to list (30,000
+hours make 4,000)."""
 
 ROW_BYTES = 600
 """Compressed size of a row's other columns, roughly, for the same purpose."""
@@ -64,7 +65,9 @@ class _Packing:
         self.written: list[dict[str, Any]] = []
         self.rows_of: dict[str, list[str]] = {}
         self.numbers: dict[Part, int] = {}
-        self.counts = dict.fromkeys(("clips_encoded", "clips_copied", "shards_kept", "shards_rewritten", "shards_new", "bytes_written"), 0)
+        self.counts = dict.fromkeys(
+            ("clips_encoded", "clips_copied", "shards_kept", "shards_rewritten", "shards_new", "bytes_written"), 0
+        )
         for row in self.parent_shards.values():
             part = (row["subset"], row["license_group"], row["split"])
             self.numbers[part] = max(self.numbers.get(part, 0), shard_number(row["path"]) + 1)
@@ -126,7 +129,9 @@ class _Packing:
         """Encode what no release holds yet and pack it, recording by recording, a file a part at a time."""
         in_flight: dict[str, list[dict[str, Any]]] = {}
         columns = ["segment_id", "recording_id"]
-        runs = groupby(r["recording_id"] for r in self.ctx.rows("release_segments", role="", columns=columns) if r["segment_id"] in todo.new)
+        runs = groupby(
+            r["recording_id"] for r in self.ctx.rows("release_segments", role="", columns=columns) if r["segment_id"] in todo.new
+        )
         open_writers: dict[Part, ShardWriter] = {}
         jobs = self._jobs(todo.new, spooled, in_flight)
         for job, result in self.ctx.map(cut, jobs, total=sum(1 for _ in runs)):
@@ -183,7 +188,9 @@ class _Packing:
     def _finish(self, has_parent: bool) -> None:
         packed = [s for ids in self.rows_of.values() for s in ids]
         if len(packed) != len(self.digests) or set(packed) != set(self.digests):
-            raise StageError(f"packing: {len(self.digests)} clips wanted, {len(packed)} packed, {len(set(packed))} of them different")
+            raise StageError(
+                f"packing: {len(self.digests)} clips wanted, {len(packed)} packed, {len(set(packed))} of them different"
+            )
         ctx = self.ctx
         for row in sorted(self.written, key=lambda r: r["path"]):
             ctx.write("shards", row)
@@ -191,7 +198,10 @@ class _Packing:
             for segment_id in self.rows_of[sha256]:
                 ctx.write("shard_rows", {"segment_id": segment_id, "digest": self.digests[segment_id], "shard": sha256})
         ctx.metrics.update(
-            encoding=ENCODING, clips=len(packed), **self.counts,
-            bytes=sum(r["bytes"] for r in self.written), audio_s=round(sum(r["audio_s"] for r in self.written), 3),
+            encoding=ENCODING,
+            clips=len(packed),
+            **self.counts,
+            bytes=sum(r["bytes"] for r in self.written),
+            audio_s=round(sum(r["audio_s"] for r in self.written), 3),
             equals_parent=has_parent and {r["sha256"] for r in self.written} == set(self.parent_shards),
-        )  # fmt: skip
+        )

@@ -28,8 +28,11 @@ def draw_plots(figures: Figures, ledger: Mapping[str, Any], folder: Path) -> dic
     folder.mkdir(parents=True, exist_ok=True)
     drawn = {
         "duration.png": ("Duration of clips, seconds", _histogram(figures.durations, DURATION_EDGES_S, "seconds")),
-        "cer.png": ("Character error rate of the text against what an unbiased recogniser heard", _histogram(figures.cer, CER_EDGES, "CER")),
-        "hours.png": ("Hours by config and split", _hours(figures)),
+        "cer.png": (
+            "Character error rate of the text against what an unbiased recogniser heard",
+            _histogram(figures.cer, CER_EDGES, "CER"),
+        ),
+        "hours.png": ("Audio by config and split", _hours(figures)),
         "ledger.png": ("Where every second of input went", _ledger(ledger)),
     }
     for name, (title, figure) in drawn.items():
@@ -55,15 +58,20 @@ def _histogram(counts: Any, edges: tuple[float, ...], unit: str) -> Figure:
     return figure
 
 
+def _scale(seconds: float) -> tuple[str, float]:
+    return ("hours", 3600.0) if seconds >= 7200 else ("minutes", 60.0)
+
+
 def _hours(figures: Figures) -> Figure:
     configs = sorted({c for c, _ in figures.parts})
     figure = _axes(1.0 + 0.5 * max(1, len(configs)))
     left = dict.fromkeys(configs, 0.0)
+    unit, scale = _scale(figures.audio_s)
     for split, colour in SPLIT_COLOURS.items():
-        values = [figures.parts[c, split].audio_s / 3600 if (c, split) in figures.parts else 0.0 for c in configs]
+        values = [figures.parts[c, split].audio_s / scale if (c, split) in figures.parts else 0.0 for c in configs]
         figure.axes[0].barh(configs, values, left=[left[c] for c in configs], color=colour, label=split)
         left = {c: left[c] + v for c, v in zip(configs, values, strict=True)}
-    figure.axes[0].set_xlabel("hours", fontsize=8)
+    figure.axes[0].set_xlabel(unit, fontsize=8)
     figure.axes[0].legend(fontsize=8, frameon=False)
     return figure
 
@@ -73,17 +81,19 @@ def _ledger(ledger: Mapping[str, Any]) -> Figure:
     lines = ledger_lines(ledger)
     lost = [(name, s) for kind, name, s, _ in lines if kind == "rejected"]
     kept = [(f"kept: {name}", s) for kind, name, s, _ in lines if kind == "kept"]
-    total = ledger["in"]["seconds"] / 60
+    unit, scale = _scale(ledger["in"]["seconds"])
+    total = ledger["in"]["seconds"] / scale
     figure = _axes(1.2 + 0.22 * (len(lost) + len(kept) + 1))
     axes = figure.axes[0]
     axes.barh(["input"], [total], color=GREY)
     end = total
     for name, seconds in lost:
-        end -= seconds / 60
-        axes.barh([name], [seconds / 60], left=[end], color=RED)
+        end -= seconds / scale
+        axes.barh([name], [seconds / scale], left=[end], color=RED)
     for name, seconds in kept:
-        end -= seconds / 60
-        axes.barh([name], [seconds / 60], left=[max(0.0, end)], color=BLUE)
+        end -= seconds / scale
+        axes.barh([name], [seconds / scale], left=[max(0.0, end)], color=BLUE)
     axes.invert_yaxis()
-    axes.set_xlabel("minutes", fontsize=8)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(unit, fontsize=8)
     return figure

@@ -1,8 +1,8 @@
 """Stage ``publish``: a release folder that opens by itself, made visible in one step.
 
-Everything is written to a hidden folder, ``release.json`` last, and renamed into place: a killed run leaves nothing visible, and its
-retry makes the same bytes (but for ``published`` in ``release.json``). A release that is there never changes; one that would hold what
-its parent holds is not made.
+Everything is written to a hidden folder, ``release.json`` last, and renamed into place: a killed run leaves nothing visible,
+and its retry makes the same bytes (but for ``published`` in ``release.json``). A release that is there never changes; one that
+would hold what its parent holds is not made.
 """
 
 from __future__ import annotations
@@ -16,11 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from stagekit.folder import TableWriter
-from stagekit.inputs import SUCCESS, Input
-from stagekit.stage import RUNTIME, Context, Params, StageError, stage
-from stagekit.storage import join, local_copy, resolve, sha256_file
-from stagekit.tables import TABLES
 
 from release.attribution import write_credits
 from release.card import Release, card
@@ -31,15 +26,40 @@ from release.plots import draw_plots
 from release.policy import Policy, dump_policy
 from release.shards import shards_uri
 from release.versions import VERSION, version_order
+from stagekit.folder import TableWriter
+from stagekit.inputs import SUCCESS, Input
+from stagekit.stage import RUNTIME, Context, Params, StageError, stage
+from stagekit.storage import join, local_copy, resolve, sha256_file
+from stagekit.tables import TABLES
 
 FORMAT = 1
 """Version of ``release.json``."""
 
 CARD_COLUMNS = (
-    "segment_id", "recording_id", "language", "split", "subset", "license_group", "duration_s", "speech_start_s", "speech_end_s", "text",
-    "cut_at_pause", "cer", "item_id", "title", "creator", "source_url", "license_family", "license_version", "license_jurisdiction",
-    "license_url", "license_evidence", "license_seen_at", "attribution",
-)  # fmt: skip
+    "segment_id",
+    "recording_id",
+    "language",
+    "split",
+    "subset",
+    "license_group",
+    "duration_s",
+    "speech_start_s",
+    "speech_end_s",
+    "text",
+    "cut_at_pause",
+    "cer",
+    "item_id",
+    "title",
+    "creator",
+    "source_url",
+    "license_family",
+    "license_version",
+    "license_jurisdiction",
+    "license_url",
+    "license_evidence",
+    "license_seen_at",
+    "attribution",
+)
 
 
 class PublishParams(Params):
@@ -83,7 +103,9 @@ def run(ctx: Context[PublishParams]) -> None:
     if packed["equals_parent"] or not (shards or p.parent):
         why = f"it would hold the very clips of {p.parent}" if p.parent else "no clip was kept"
         print(f"release {p.dataset}/{p.language}/{p.version} is not made: {why}", flush=True)
-        ctx.metrics.update(published=False, why=why, release=releases_uri(p.root, p.dataset, p.language, p.parent) if p.parent else "")
+        ctx.metrics.update(
+            published=False, why=why, release=releases_uri(p.root, p.dataset, p.language, p.parent) if p.parent else ""
+        )
         return
     with tempfile.TemporaryDirectory(prefix=".release-", dir=ctx.staging) as scratch:
         folder = Path(scratch) / p.version
@@ -91,13 +113,19 @@ def run(ctx: Context[PublishParams]) -> None:
         content = _build(ctx, made, folder, shards, parent)
         store, path = resolve(uri)
         if not store.commit_folder(folder, path) and _identity(store.read_bytes(f"{path}/release.json")) != content:
-            raise StageError(f"{uri}: this version is published with other content and a release never changes; publish {_next(p.version)}")
+            raise StageError(
+                f"{uri}: this version is published with other content and a release never changes; publish {_next(p.version)}"
+            )
     _move_latest(p, uri)
     ctx.metrics.update(published=True, release=uri, card=join(uri, "README.md"), clips=packed["clips"], audio_s=packed["audio_s"])
 
 
 def _build(
-    ctx: Context[PublishParams], made: Mapping[str, Input], folder: Path, shards: list[dict[str, Any]], parent: dict[str, str] | None
+    ctx: Context[PublishParams],
+    made: Mapping[str, Input],
+    folder: Path,
+    shards: list[dict[str, Any]],
+    parent: dict[str, str] | None,
 ) -> str:
     """Write the whole release; its identity."""
     p = ctx.params
@@ -115,9 +143,18 @@ def _build(
     write_manifests(ctx.rows("release_segments", columns=CARD_COLUMNS), folder / "nemo")
     plots = draw_plots(figures, ledger, folder / "figures")
     release = Release(
-        p.dataset, p.language, p.version, p.parent or None, tuple(pin["key"] for pin in pins), policy, figures, ledger, plots, p.warnings,
+        p.dataset,
+        p.language,
+        p.version,
+        p.parent or None,
+        tuple(pin["key"] for pin in pins),
+        policy,
+        figures,
+        ledger,
+        plots,
+        p.warnings,
         split["metrics"]["groups"],
-    )  # fmt: skip
+    )
     (folder / "README.md").write_text(card(release), encoding="utf-8")
     write_credits(figures.credits, folder, release.title)
     (folder / "policy.yaml").write_text(dump_policy(policy), encoding="utf-8")
@@ -128,13 +165,19 @@ def _build(
             sums[name] = sha256_file(file)
     (folder / "checksums.sha256").write_text("".join(f"{s}  {n}\n" for n, s in sorted(sums.items())))
     about = {
-        "format": FORMAT, "dataset": p.dataset, "language": p.language, "version": p.version, "parent": parent,
+        "format": FORMAT,
+        "dataset": p.dataset,
+        "language": p.language,
+        "version": p.version,
+        "parent": parent,
         "batches": [{"key": pin["key"], "sha256": pin["sha256"]} for pin in pins],
         "policy": {"name": policy.name, "version": policy.version, "sha256": sums["policy.yaml"]},
         "stages": [_provenance(made[name]) for name in sorted(made)],
-        "totals": _totals(figures), "groups": split["metrics"]["groups"], "warnings": list(p.warnings),
+        "totals": _totals(figures),
+        "groups": split["metrics"]["groups"],
+        "warnings": list(p.warnings),
         "checksums_sha256": sha256_file(folder / "checksums.sha256"),
-    }  # fmt: skip
+    }
     about["published"] = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     _write_json(folder / "release.json", about)
     return _identity((folder / "release.json").read_bytes())

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stagekit.storage import resolve
-
 from release.figures import hours, ledger_lines
+from stagekit.storage import resolve
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -43,7 +42,15 @@ def report(about: Mapping[str, Any], ledger: Mapping[str, Any], folder: Path) ->
         for _, name, part_s, share in mine:
             label = f"{units[name]:,} clips" if kind == "kept" else _label(units[name])
             rows.append(["", name, hours(part_s), f"{share:.2%}", label])
-    rows.append(["input", "", hours(ledger["in"]["seconds"]), f"{sum(share for *_, share in lines):.2%}", f"{ledger['in']['units']:,} items"])
+    rows.append(
+        [
+            "input",
+            "",
+            hours(ledger["in"]["seconds"]),
+            f"{sum(share for *_, share in lines):.2%}",
+            f"{ledger['in']['units']:,} items",
+        ]
+    )
     batches = ", ".join(b["key"] for b in about["batches"])
     text = [
         f"{about['dataset']} {about['language']} {about['version']}: where every second of input went (batches {batches})",
@@ -57,8 +64,8 @@ def report(about: Mapping[str, Any], ledger: Mapping[str, Any], folder: Path) ->
     for split in ("dev", "test"):
         if split not in found:
             text.append(
-                f"{split} is empty: splits are drawn for whole groups (one creator's recordings, copies), and none of the {about['groups']} "
-                f"groups so far was drawn for {split}. More creators will fill it."
+                f"{split} is empty: splits are drawn for whole groups (one creator's recordings, copies), and none of the "
+                f"{about['groups']} groups so far was drawn for {split}. More creators will fill it."
             )
     parent = about["parent"]["version"] if about["parent"] else None
     config = next(iter(sorted(part.split()[0] for part in about["totals"]["parts"])), "clean-by")
@@ -83,7 +90,9 @@ def _label(units: int) -> str:
 def main(argv: list[str]) -> int:
     """``python -m release report --release URI``: the folder of a release, or the one that holds ``latest.json``."""
     parser = argparse.ArgumentParser(prog="python -m release report", description="Where every second of a release's input went.")
-    parser.add_argument("--release", required=True, metavar="URI", help="folder of a release, or of a dataset's releases (then: the latest)")
+    parser.add_argument(
+        "--release", required=True, metavar="URI", help="folder of a release, or of a dataset's releases (then: the latest)"
+    )
     args = parser.parse_args(argv)
     store, path = resolve(args.release)
     try:

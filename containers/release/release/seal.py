@@ -10,12 +10,12 @@ import json
 from typing import Any
 
 from pydantic import Field
-from stagekit.inputs import Input
-from stagekit.stage import RUNTIME, Context, Params, StageError, stage
-from stagekit.storage import join, resolve
 
 from release.ledger import CHAIN, batch_ledger
 from release.seals import BATCH_KEY, FORMAT, batch_uri
+from stagekit.inputs import Input
+from stagekit.stage import RUNTIME, Context, Params, StageError, stage
+from stagekit.storage import join, resolve
 
 
 class SealParams(Params):
@@ -49,15 +49,22 @@ def run(ctx: Context[SealParams]) -> None:
     except StageError as error:
         raise StageError(f"batch {p.dataset}/{p.language}/{p.key} is not sealed: {error}") from None
     content = {
-        "format": FORMAT, "dataset": p.dataset, "language": p.language, "key": p.key,
-        "stages": {s: stages[s] for s in sorted(stages)}, "ledger": ledger,
-    }  # fmt: skip
+        "format": FORMAT,
+        "dataset": p.dataset,
+        "language": p.language,
+        "key": p.key,
+        "stages": {s: stages[s] for s in sorted(stages)},
+        "ledger": ledger,
+    }
     data = (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
     ctx.path("batch.json").write_bytes(data)
     ctx.metrics.update(
-        batch=join(uri, "batch.json"), items=ledger["in"]["units"], input_s=ledger["in"]["seconds"], kept_s=ledger["kept"]["seconds"],
+        batch=join(uri, "batch.json"),
+        items=ledger["in"]["units"],
+        input_s=ledger["in"]["seconds"],
+        kept_s=ledger["kept"]["seconds"],
         segments=sum(e["rows"].get("segments", 0) for e in stages.get(CHAIN[-1], [])),
-    )  # fmt: skip
+    )
     store, path = resolve(join(uri, "batch.json"))
     if not store.write_new(path, data) and store.read_bytes(path) != data:
         raise StageError(

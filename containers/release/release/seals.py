@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+
 from stagekit.errors import StageError
 from stagekit.folder import FILE_NAME, iterate_files, read_files
 from stagekit.inputs import SUCCESS, Input
@@ -63,7 +64,9 @@ class Seal:
         """
         for uri, digest in self.folders(stages):
             if folder_digest(uri) != digest:
-                raise StageError(f"{uri}: not what {self.uri}/batch.json sealed; restore it, it cannot be made again under this seal")
+                raise StageError(
+                    f"{uri}: not what {self.uri}/batch.json sealed; restore it, it cannot be made again under this seal"
+                )
             store, path = resolve(uri)
             files = json.loads(store.read_bytes(f"{path}/{SUCCESS}"))["files"]
             for name in sorted(files):

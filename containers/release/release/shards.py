@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from stagekit.storage import join, sha256_file
-from stagekit.tables import SAMPLE_RATE
 
 from release.features import packed_schema
+from stagekit.storage import join, sha256_file
+from stagekit.tables import SAMPLE_RATE
 
 ROW_GROUP = 100
 """Clips in a row group: about 25 MB of 15 s FLAC clips, so that a reader can stream and a viewer can jump."""
@@ -139,6 +139,12 @@ class ShardWriter:
         self._writer.close()
         sha256 = sha256_file(self.path)
         return {
-            "path": shard_path(part, number, sha256), "sha256": sha256, "subset": part[0], "license_group": part[1], "split": part[2],
-            "rows": self.rows, "bytes": self.path.stat().st_size, "audio_s": self.samples / SAMPLE_RATE,
-        }  # fmt: skip
+            "path": shard_path(part, number, sha256),
+            "sha256": sha256,
+            "subset": part[0],
+            "license_group": part[1],
+            "split": part[2],
+            "rows": self.rows,
+            "bytes": self.path.stat().st_size,
+            "audio_s": self.samples / SAMPLE_RATE,
+        }

@@ -1,25 +1,26 @@
 """Stage ``split``: which segments of the corpus are released, in which subset, license group and split.
 
 The policy decides what and as what, the groups decide where (:mod:`release.groups`). New assignments are appended to the record
-before the output is visible: a retry reads them back and gives the same bytes. The record is not an input of the fingerprint: what
-this release assigned is in it for ever, and later additions cannot change it.
+before the output is visible: a retry reads them back and gives the same bytes. The record is not an input of the fingerprint:
+what this release assigned is in it for ever, and later additions cannot change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import Field
-from stagekit.stage import RUNTIME, Context, Params, Reason, stage
-from stagekit.tables import LICENSE_COLUMNS
 
 from release.assignments import extend, splits_uri
 from release.attribution import attribution
 from release.groups import build_graph, decide
 from release.policy import Policy
 from release.versions import VERSION
+from stagekit.stage import RUNTIME, Context, Params, Reason, stage
+from stagekit.tables import LICENSE_COLUMNS
 
 
 class SplitParams(Params):
@@ -39,7 +40,7 @@ class _Corpus:
 
     items: dict[str, Mapping[str, Any]]
     """Document → the item that its license is read from."""
-    documents: dict[str, Mapping[str, Any]]
+    documents: Mapping[str, Mapping[str, Any]]
     recording_uri: dict[str, str]
     batch: dict[str, str]
     stopped: dict[str, tuple[Reason, str]]
@@ -58,13 +59,18 @@ def run(ctx: Context[SplitParams]) -> None:
     """Inputs: the folders of ``collect`` and ``cluster``."""
     p, policy = ctx.params, ctx.params.policy
     items = ctx.read("items").to_pylist()
-    documents = {d["document_id"]: d for d in ctx.rows("documents", columns=["document_id", "recording_id", "caption_provenance"])}
+    documents = {
+        d["document_id"]: d for d in ctx.rows("documents", columns=["document_id", "recording_id", "caption_provenance"])
+    }
     clusters = ctx.read("clusters").to_pylist()
     uris = {r["recording_id"]: r["uri"] for r in ctx.rows("recordings", columns=["recording_id", "uri"])}
     graph = build_graph(uris, items, documents.values(), clusters, policy.splits.collective_creators)
     rules = (policy.splits.salt, policy.splits.dev, policy.splits.test)
     known = extend(
-        splits_uri(p.root, p.dataset, p.language), lambda assigned: decide(graph, assigned, *rules).new, p.version, record=p.record
+        splits_uri(p.root, p.dataset, p.language),
+        lambda assigned: decide(graph, assigned, *rules).new,
+        p.version,
+        record=p.record,
     )
     decision = decide(graph, {k: s for k, (s, _) in known.items()}, *rules)
     for key in sorted({k for keys in graph.keys.values() for k in keys}):
@@ -86,10 +92,12 @@ def run(ctx: Context[SplitParams]) -> None:
         part["units"] += 1
         part["seconds"] = round(part["seconds"] + end - start, 6)
     ctx.metrics.update(
-        kept=dict(sorted(parts.items())), groups=len(graph.sets.groups()), conflicts=len(decision.conflicts),
+        kept=dict(sorted(parts.items())),
+        groups=len(graph.sets.groups()),
+        conflicts=len(decision.conflicts),
         creators=len({k for keys in graph.keys.values() for k in keys if k.startswith("creator:")}),
         new_assignments=sum(since == p.version for _, since in known.values()),
-    )  # fmt: skip
+    )
 
 
 def _judge(
@@ -114,10 +122,18 @@ def _judge(
         return None, Reason.SPLIT_CONFLICT, conflicts[recording_id]
     row = dict(segment) | {c.name: item[c.name] for c in LICENSE_COLUMNS}
     row |= {
-        "split": split[recording_id], "subset": subset, "license_group": group, "item_id": item["item_id"], "title": item["title"],
-        "creator": item["creator"], "source_url": item["url"], "attribution": attribution(item), "caption_provenance": provenance,
-        "recording_uri": corpus.recording_uri[recording_id], "batch": corpus.batch[document_id],
-    }  # fmt: skip
+        "split": split[recording_id],
+        "subset": subset,
+        "license_group": group,
+        "item_id": item["item_id"],
+        "title": item["title"],
+        "creator": item["creator"],
+        "source_url": item["url"],
+        "attribution": attribution(item),
+        "caption_provenance": provenance,
+        "recording_uri": corpus.recording_uri[recording_id],
+        "batch": corpus.batch[document_id],
+    }
     return row, "", ""
 
 
@@ -134,13 +150,17 @@ def _corpus(
     for item in items:
         if item["recording_id"] is not None:
             of_recording.setdefault(item["recording_id"], []).append(item)
-    chosen = {d: min(of_recording[row["recording_id"]], key=lambda i, d=d: _license_rank(i, d)) for d, row in documents.items()}
-    return _Corpus(chosen, dict(documents), uris, batch, _stopped(ctx, policy, of_recording, documents, clusters))
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for document_id, row in documents.items():
+        chosen[document_id] = min(of_recording[row["recording_id"]], key=partial(_license_rank, document_id))
+    return _Corpus(chosen, documents, uris, batch, _stopped(ctx, policy, of_recording, documents, clusters))
 
 
-def _license_rank(item: Mapping[str, Any], document_id: str) -> tuple[bool, bool, str, str]:
-    """Which of several items that hold a recording is its source: share-alike binds whoever else offers it; then the item that the
-    text came with; then the earliest."""
+def _license_rank(document_id: str, item: Mapping[str, Any]) -> tuple[bool, bool, str, str]:
+    """Which of several items that hold a recording is its source.
+
+    Share-alike binds whoever else offers it; then the item that the text came with; then the earliest.
+    """
     return (item["license_family"] != "by-sa", item["document_id"] != document_id, item["added_at"] or "\uffff", item["item_id"])
 
 

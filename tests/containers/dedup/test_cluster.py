@@ -7,10 +7,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import speech_rows as rows
-from dedup import cluster
-from dedup.keep import LAST, Standing, choose
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dedup import cluster
+from dedup.keep import LAST, Standing, choose
 from stagekit import identity
 from stagekit.run import run_stage
 
@@ -47,7 +48,9 @@ def corpus(path: Path, prints: dict[str, list[int]], order: list[str] | None = N
     return rows.folder(path, tables)
 
 
-def run(tmp_path: Path, source: str, workers: int = 0, **params: Any) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[str, Any]]:
+def run(
+    tmp_path: Path, source: str, workers: int = 0, **params: Any
+) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[str, Any]]:
     outcome = run_stage(
         cluster.run, [source], (tmp_path / "out").as_uri(), cluster.ClusterParams(**params), workers=workers, quiet=True
     )
@@ -68,8 +71,11 @@ def test_copies_are_found_by_text_and_by_audio_and_one_is_kept(tmp_path: Path, p
     assert found["audio", "sonnet"]["keep"] and found["audio", "sonnet-by-another"]["keep"], "other audio"
     assert found["text", "greeting"]["cluster_id"] != found["text", "greeting-too"]["cluster_id"], "short texts may be the same"
     assert {k: success["metrics"][k] for k in ("audio_clusters", "audio_duplicates", "text_clusters", "text_duplicates")} == {
-        "audio_clusters": 1, "audio_duplicates": 1, "text_clusters": 2, "text_duplicates": 2,
-    }  # fmt: skip
+        "audio_clusters": 1,
+        "audio_duplicates": 1,
+        "text_clusters": 2,
+        "text_duplicates": 2,
+    }
     assert success["ledger"]["in"]["units"] == 2 * len(READINGS) == success["ledger"]["out"]["units"]
 
 
@@ -102,9 +108,14 @@ def test_an_empty_corpus_has_no_clusters(tmp_path: Path):
 
 
 standings = st.builds(
-    Standing, st.uuids().map(str), st.booleans(), st.sampled_from(["2026.01", "2026.02"]), st.floats(0, 100), st.sampled_from(["2020-01-01", LAST]),
+    Standing,
+    st.uuids().map(str),
     st.booleans(),
-)  # fmt: skip
+    st.sampled_from(["2026.01", "2026.02"]),
+    st.floats(0, 100),
+    st.sampled_from(["2020-01-01", LAST]),
+    st.booleans(),
+)
 
 
 @given(st.lists(standings, min_size=1, max_size=6, unique_by=lambda s: s.id), st.randoms())

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dedup import text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from dedup import text
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "peoples_speech" / "en"
 
@@ -65,7 +66,10 @@ def test_signatures_do_not_depend_on_the_process_and_estimate_the_similarity():
     exact = text.jaccard(*runs)
     assert abs(estimate - exact) < 4 * (exact * (1 - exact) / len(signatures[0])) ** 0.5
     # Pinned: another version of the hash or the permutations would cluster a corpus anew.
-    assert text.signature(text.shingles("the quick brown fox jumps over the lazy dog".split()))[:2].tolist() == [425445718, 1428695044]
+    assert text.signature(text.shingles("the quick brown fox jumps over the lazy dog".split()))[:2].tolist() == [
+        425445718,
+        1428695044,
+    ]
 
 
 def test_few_copies_at_the_threshold_are_missed():

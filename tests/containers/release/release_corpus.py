@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import speech_rows as rows
+
 from release import collect, package, publish, seal, split
 from release.policy import parse_policy
 from stagekit.audio import open_pcm
@@ -78,22 +79,46 @@ class Warehouse:
             tables["documents"].append(rows.document(d, r, f"the text of {name}, " * 10))
             decoded += samples / 16_000
             for n, start in enumerate(range(0, samples // 16_000 - 4, 5)):
-                row = rows.segment(d, r, start, start + 4, f"words {n} of {name}", cer=talk.cer[n % len(talk.cer)], **talk.segment)
+                row = rows.segment(
+                    d, r, start, start + 4, f"words {n} of {name}", cer=talk.cer[n % len(talk.cer)], **talk.segment
+                )
                 segments.append(row)
                 kept += row["speech_end_s"] - row["speech_start_s"]
         lost = [
-            {"unit": "recording", "id": t.recording_id, "parent_id": None, "start_s": 0.0, "end_s": 0.1, "stage": "align", "reason": "silence",
-             "detail": "test"} for t in talks
-        ]  # fmt: skip
+            {
+                "unit": "recording",
+                "id": t.recording_id,
+                "parent_id": None,
+                "start_s": 0.0,
+                "end_s": 0.1,
+                "stage": "align",
+                "reason": "silence",
+                "detail": "test",
+            }
+            for t in talks
+        ]
         if rejected_s:
             tables["rejections"].append(
-                {"unit": "item", "id": f"bad {key}", "parent_id": None, "start_s": 0.0, "end_s": rejected_s, "stage": "fetch",
-                 "reason": "audio_corrupt", "detail": "test"}
-            )  # fmt: skip
+                {
+                    "unit": "item",
+                    "id": f"bad {key}",
+                    "parent_id": None,
+                    "start_s": 0.0,
+                    "end_s": rejected_s,
+                    "stage": "fetch",
+                    "reason": "audio_corrupt",
+                    "detail": "test",
+                }
+            )
         n, bad = len(talks), int(rejected_s > 0)
 
-        def ledger(unit: str, units: int, seconds: float, out_units: int, out_s: float, rejected: dict[str, Any]) -> dict[str, Any]:
-            sides = {"in": {"units": units, "seconds": round(seconds, 6)}, "out": {"units": out_units, "seconds": round(out_s, 6)}}
+        def ledger(
+            unit: str, units: int, seconds: float, out_units: int, out_s: float, rejected: dict[str, Any]
+        ) -> dict[str, Any]:
+            sides = {
+                "in": {"units": units, "seconds": round(seconds, 6)},
+                "out": {"units": out_units, "seconds": round(out_s, 6)},
+            }
             return {"unit": unit, **sides, "rejected": rejected}
 
         fetch_lost = {"audio_corrupt": {"units": bad, "seconds": rejected_s}} if bad else {}
@@ -132,15 +157,28 @@ class Warehouse:
             for i in ids:
                 together = i in group
                 found.append(
-                    {"kind": kind, "id": i, "cluster_id": min(group) if together else i, "keep": not together or i == group[0], "similarity": 1.0}
+                    {
+                        "kind": kind,
+                        "id": i,
+                        "cluster_id": min(group) if together else i,
+                        "keep": not together or i == group[0],
+                        "similarity": 1.0,
+                    }
                 )
         self.folders += 1
         return rows.folder(self.root / "work" / "cluster" / f"{self.folders:032x}", {"clusters": found}, stage="dedup.cluster")
 
     def release(
-        self, version: str, parent: str = "", *, policy: str = "", joined: dict[str, list[str]] | None = None, shard_bytes: int = 1 << 19,
-        warnings: tuple[str, ...] = (), last: str = "publish",
-    ) -> dict[str, Outcome]:  # fmt: skip
+        self,
+        version: str,
+        parent: str = "",
+        *,
+        policy: str = "",
+        joined: dict[str, list[str]] | None = None,
+        shard_bytes: int = 1 << 19,
+        warnings: tuple[str, ...] = (),
+        last: str = "publish",
+    ) -> dict[str, Outcome]:
         """The stages of one release, up to ``last``."""
         base = f"work/peoples_speech/en/{version}"
         got = self.collect(version)
@@ -156,9 +194,14 @@ class Warehouse:
         if last == "package":
             return made
         made["publish"] = self.stage(
-            publish.run, f"{base}/publish", [got.output, cluster, cut.output, packed.output], **DATASET, version=version, parent=parent,
+            publish.run,
+            f"{base}/publish",
+            [got.output, cluster, cut.output, packed.output],
+            **DATASET,
+            version=version,
+            parent=parent,
             warnings=warnings,
-        )  # fmt: skip
+        )
         return made
 
     def folder(self, version: str) -> Path:

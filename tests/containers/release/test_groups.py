@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from release.assignments import append, extend, load
 from release.creators import creator_names, normalise
 from release.groups import PRECEDENCE, build_graph, decide, draw
@@ -27,7 +28,8 @@ Corpus = dict[str, tuple[str | None, str | None, int, int]]
 
 def graph_of(corpus: Corpus) -> Any:
     items = [
-        {"source": "s", "identifier": album or r, "creator": creator, "recording_id": r} for r, (creator, album, _, _) in sorted(corpus.items())
+        {"source": "s", "identifier": album or r, "creator": creator, "recording_id": r}
+        for r, (creator, album, _, _) in sorted(corpus.items())
     ]
     documents = [{"document_id": f"d-{r}", "recording_id": r} for r in corpus]
     clusters = []
@@ -35,7 +37,9 @@ def graph_of(corpus: Corpus) -> Any:
         members: dict[int, list[str]] = {}
         for r, row in corpus.items():
             members.setdefault(int(row[at]), []).append(prefix + r)  # type: ignore[call-overload]
-        clusters += [{"kind": kind, "id": m, "cluster_id": min(ids), "keep": m == min(ids)} for ids in members.values() for m in ids]
+        clusters += [
+            {"kind": kind, "id": m, "cluster_id": min(ids), "keep": m == min(ids)} for ids in members.values() for m in ids
+        ]
     return build_graph(corpus, items, documents, clusters)
 
 
@@ -86,8 +90,12 @@ def test_a_recording_whose_group_is_undivided_keeps_its_split_when_more_comes(co
 
 
 def test_a_joint_group_keeps_test_over_dev_over_train():
-    graph = build_graph(["a", "b", "c"], [], [{"document_id": f"d{r}", "recording_id": r} for r in "abc"],
-                        [{"kind": "text", "id": f"d{r}", "cluster_id": "da", "keep": r == "a"} for r in "abc"])  # fmt: skip
+    graph = build_graph(
+        ["a", "b", "c"],
+        [],
+        [{"document_id": f"d{r}", "recording_id": r} for r in "abc"],
+        [{"kind": "text", "id": f"d{r}", "cluster_id": "da", "keep": r == "a"} for r in "abc"],
+    )
     for given_splits in (("train", "dev", "test"), ("dev", "test", "train"), ("train", "train", "dev")):
         assigned = {f"recording:{r}": s for r, s in zip("abc", given_splits, strict=True)}
         decision = decide(graph, assigned, "salt", 0.1, 0.1)
@@ -112,7 +120,17 @@ def test_creators_join_recordings_and_collective_names_do_not():
 
     assert same_group("Jane  Doe", "jane doe") and same_group("Doe, Jane (1920-1999)", "Jane Doe") and same_group("José", "JOSE")
     assert same_group("Jane Doe; LibriVox", "LibriVox; Jane Doe")
-    for collective in (None, "", "LibriVox", "various", "Various Readers (see notes)", "Unknown", "LibriVox Volunteers", "n/a", "Anonymous"):
+    for collective in (
+        None,
+        "",
+        "LibriVox",
+        "various",
+        "Various Readers (see notes)",
+        "Unknown",
+        "LibriVox Volunteers",
+        "n/a",
+        "Anonymous",
+    ):
         assert not same_group(collective, collective), collective
     assert not same_group("Jane Doe", "John Doe")
 
@@ -134,7 +152,10 @@ def test_the_record_only_grows(tmp_path: Path):
     first = extend(uri, lambda known: {} if known else {"recording:a": "train"}, "2026.01", record=True)
     assert first == {"recording:a": ("train", "2026.01")}
     before = (tmp_path / "assignments-00000.parquet").read_bytes()
-    assert extend(uri, lambda known: {"creator:b": "dev"} if len(known) < 2 else {}, "2026.02", record=True)["creator:b"] == ("dev", "2026.02")
+    assert extend(uri, lambda known: {"creator:b": "dev"} if len(known) < 2 else {}, "2026.02", record=True)["creator:b"] == (
+        "dev",
+        "2026.02",
+    )
     assert extend(uri, lambda _known: {}, "2026.03", record=True) == load(uri)[0]
     assert (tmp_path / "assignments-00000.parquet").read_bytes() == before
     assert load(uri)[1] == 2

@@ -12,8 +12,21 @@ from pathlib import Path
 
 from release_corpus import DATASET, FIRST_MONTH, Warehouse
 
+
 def command(stage: str, base: Path, inputs: list[str], params: dict[str, object]) -> list[str]:
-    argv = [sys.executable, "-m", "release", stage, "--output", base.as_uri(), "--params", json.dumps(params), "--workers", "2", "--quiet"]
+    argv = [
+        sys.executable,
+        "-m",
+        "release",
+        stage,
+        "--output",
+        base.as_uri(),
+        "--params",
+        json.dumps(params),
+        "--workers",
+        "2",
+        "--quiet",
+    ]
     return argv + [x for uri in inputs for x in ("--input", uri)]
 
 
@@ -55,7 +68,12 @@ def test_package_killed_at_any_moment_leaves_nothing_visible_and_its_rerun_the_s
     argv = command("package", base, [cut], {**DATASET, "shard_bytes": 1 << 18, "root": warehouse.root.as_uri()})
     finish(argv)
     reference = content(base), content(shards)
-    moments = ("work/killed/.staging-*", "work/killed/.staging-*/.packing-*/spool-1", "shards/*/*/*.parquet", "work/killed/.staging-*/shards-*")
+    moments = (
+        "work/killed/.staging-*",
+        "work/killed/.staging-*/.packing-*/spool-1",
+        "shards/*/*/*.parquet",
+        "work/killed/.staging-*/shards-*",
+    )
     killed = 0
     for moment in moments:
         shutil.rmtree(base)
@@ -63,7 +81,9 @@ def test_package_killed_at_any_moment_leaves_nothing_visible_and_its_rerun_the_s
         if kill_when(argv, warehouse.root, moment):
             killed += 1
             assert content(base) == {}, "no output folder"
-            assert (content(shards) if shards.exists() else {}).items() <= reference[1].items(), "a packed file is whole or not there"
+            assert (content(shards) if shards.exists() else {}).items() <= reference[1].items(), (
+                "a packed file is whole or not there"
+            )
         finish(argv)
         assert (content(base), content(shards)) == reference
         assert [p.name for p in base.iterdir() if p.name.startswith(".")] == [], "what the killed run left is cleared away"
@@ -85,7 +105,13 @@ def test_publish_killed_at_any_moment_leaves_nothing_visible_and_its_rerun_the_s
     finish(argv)
     reference = visible()
     inside = "work/killed/.staging-*/.release-*/2026.01/"
-    moments = (inside + "data/*", inside + "figures/*", inside + "README.md", inside + "release.json", "releases/*/*/2026.01/release.json")
+    moments = (
+        inside + "data/*",
+        inside + "figures/*",
+        inside + "README.md",
+        inside + "release.json",
+        "releases/*/*/2026.01/release.json",
+    )
     killed = 0
     for moment in moments:
         shutil.rmtree(base)
@@ -108,7 +134,11 @@ def test_a_store_that_takes_no_more_is_a_clear_error_and_leaves_nothing(warehous
     base = warehouse.root / "work" / "full"
     inputs = [got[s].output for s in ("collect", "split", "package")] + [warehouse.clusters(got["collect"])]
     argv = command("publish", base, inputs, {**DATASET, "version": "2026.01", "root": warehouse.root.as_uri()})
-    limited = [sys.executable, "-c", "import os,resource,sys; resource.setrlimit(resource.RLIMIT_FSIZE,(4000,4000)); os.execv(sys.argv[1],sys.argv[1:])"]
+    limited = [
+        sys.executable,
+        "-c",
+        "import os,resource,sys; resource.setrlimit(resource.RLIMIT_FSIZE,(4000,4000)); os.execv(sys.argv[1],sys.argv[1:])",
+    ]
     done = subprocess.run([*limited, *argv], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("release publish: File too large")
     assert content(base) == {} and not (warehouse.root / "releases").exists()

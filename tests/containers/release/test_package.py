@@ -11,10 +11,11 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from release_corpus import FIRST_MONTH, POLICY, SECOND_MONTH, Warehouse, local
+
 from release.clips import Cut, Job, cut, encode
 from release.features import COLUMNS, packed_schema, row_digest
 from release.shards import plan, shard_number, shard_path
-from release_corpus import FIRST_MONTH, POLICY, SECOND_MONTH, Warehouse, local
 from stagekit.audio import decode
 from stagekit.errors import StageError
 from stagekit.run import Outcome
@@ -30,7 +31,9 @@ def listed(outcome: Outcome) -> dict[str, dict[str, Any]]:
 
 def clips(warehouse: Warehouse, outcome: Outcome) -> dict[str, dict[str, Any]]:
     folder = warehouse.root / "shards/peoples_speech/en"
-    return {r["segment_id"]: r for s in listed(outcome).values() for r in pq.read_table(folder / f"{s['sha256']}.parquet").to_pylist()}
+    return {
+        r["segment_id"]: r for s in listed(outcome).values() for r in pq.read_table(folder / f"{s['sha256']}.parquet").to_pylist()
+    }
 
 
 def test_a_clip_is_flac_with_the_very_samples_that_were_aligned(warehouse: Warehouse):
@@ -50,7 +53,9 @@ def test_a_clip_is_flac_with_the_very_samples_that_were_aligned(warehouse: Wareh
 def test_all_scores_and_provenance_are_packed_and_nothing_of_this_machine(warehouse: Warehouse):
     warehouse.month("2026.01", FIRST_MONTH[:1])
     got = warehouse.release("2026.01", last="package")
-    wanted = {r["segment_id"]: r for r in pq.read_table(local(got["split"].output) / "release_segments-00000.parquet").to_pylist()}
+    wanted = {
+        r["segment_id"]: r for r in pq.read_table(local(got["split"].output) / "release_segments-00000.parquet").to_pylist()
+    }
     for segment_id, row in clips(warehouse, got["package"]).items():
         assert {n: row[n] for n in COLUMNS} == {n: wanted[segment_id][n] for n in COLUMNS}
     for data in shards(warehouse).values():
@@ -103,7 +108,11 @@ def test_a_changed_policy_moves_rows_and_encodes_nothing(warehouse: Warehouse):
     got = warehouse.release("2026.01.1", "2026.01", policy=policy)["package"]
     after, m = clips(warehouse, got), got.success["metrics"]
     assert {s: r["audio"] for s, r in after.items()} == {s: r["audio"] for s, r in before.items()}
-    assert {r["subset"] for s, r in after.items() if r["cer"] == 0.1} == {"noisy"} != {r["subset"] for r in before.values() if r["cer"] == 0.1}
+    assert (
+        {r["subset"] for s, r in after.items() if r["cer"] == 0.1}
+        == {"noisy"}
+        != {r["subset"] for r in before.values() if r["cer"] == 0.1}
+    )
     assert m["clips_encoded"] == 0 and m["clips_copied"] > 0
 
 
@@ -139,7 +148,10 @@ def test_flac_loses_nothing(samples: list[int]):
 names = st.sampled_from([f"s{n}" for n in range(12)])
 
 
-@given(st.dictionaries(names, st.sampled_from(["v1", "v2"])), st.dictionaries(names, st.tuples(st.sampled_from(["v1", "v2"]), st.sampled_from("XYZ"))))
+@given(
+    st.dictionaries(names, st.sampled_from(["v1", "v2"])),
+    st.dictionaries(names, st.tuples(st.sampled_from(["v1", "v2"]), st.sampled_from("XYZ"))),
+)
 def test_a_plan_places_every_wanted_row_once(wanted: dict[str, str], parent: dict[str, tuple[str, str]]):
     rows = [{"segment_id": s, "digest": digest, "shard": shard} for s, (digest, shard) in parent.items()]
     made = plan(wanted, rows)

@@ -7,6 +7,7 @@ import pytest
 import speech_rows as rows
 from hypothesis import given
 from hypothesis import strategies as st
+
 from release.policy import Bound, dump_policy, parse_policy
 from stagekit.errors import StageError
 
@@ -24,7 +25,10 @@ def test_every_shipped_policy_is_valid_and_survives_a_round_trip(path: Path):
     assert dump_policy(parse_policy(dump_policy(policy), "again")) == dump_policy(policy)
 
 
-@pytest.mark.parametrize(("cer", "subset"), [(0.0, "clean"), (0.1999, "clean"), (0.20, "noisy"), (0.3799, "noisy"), (0.38, None), (1.2, None), (None, None)])
+@pytest.mark.parametrize(
+    ("cer", "subset"),
+    [(0.0, "clean"), (0.1999, "clean"), (0.20, "noisy"), (0.3799, "noisy"), (0.38, None), (1.2, None), (None, None)],
+)
 def test_the_people_s_speech_cuts_at_20_and_38_percent(cer: float | None, subset: str | None):
     policy = parse_policy((SHIPPED[0].parent / "peoples_speech.yaml").read_text(), "policy")
     found, why = policy.judge(segment(cer=cer))

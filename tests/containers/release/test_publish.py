@@ -13,13 +13,19 @@ from typing import Any
 import pytest
 import soundfile
 import yaml
+from release_corpus import FIRST_MONTH, POLICY, REPOSITORY, SECOND_MONTH, Warehouse
+
 from release.card import table
 from release.report import main as report
 from release.report import report as report_text
-from release_corpus import FIRST_MONTH, POLICY, REPOSITORY, SECOND_MONTH, Warehouse
 from stagekit.errors import StageError
 
-HELD_OUT = POLICY.read_text().replace("dev: 0.05", "dev: 0.25").replace("test: 0.05", "test: 0.25").replace("salt: peoples_speech", "salt: b")
+HELD_OUT = (
+    POLICY.read_text()
+    .replace("dev: 0.05", "dev: 0.25")
+    .replace("test: 0.05", "test: 0.25")
+    .replace("salt: peoples_speech", "salt: b")
+)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -27,7 +33,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def without_time(content: dict[str, bytes]) -> dict[str, Any]:
-    return {n: {k: v for k, v in json.loads(d).items() if k != "published"} if n == "release.json" else d for n, d in content.items()}
+    return {
+        n: {k: v for k, v in json.loads(d).items() if k != "published"} if n == "release.json" else d for n, d in content.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,9 @@ def test_every_file_is_in_the_checksums(published: Warehouse):
 def test_the_ledger_of_a_release_adds_up_and_is_the_sum_of_its_seals(published: Warehouse):
     for version, batches in (("2026.01", ["2026.01"]), ("2026.02", ["2026.01", "2026.02"])):
         ledger = json.loads((published.folder(version) / "ledger.json").read_text())
-        seals = [json.loads((published.root / f"batches/peoples_speech/en/{b}/batch.json").read_text())["ledger"] for b in batches]
+        seals = [
+            json.loads((published.root / f"batches/peoples_speech/en/{b}/batch.json").read_text())["ledger"] for b in batches
+        ]
         total = sum(s["in"]["seconds"] for s in seals)
         assert ledger["in"]["seconds"] == pytest.approx(total, abs=1e-3)
         kept = sum(k["seconds"] for k in ledger["kept"].values())
@@ -72,7 +82,10 @@ def test_a_release_names_what_it_was_made_of(published: Warehouse):
     assert [b["key"] for b in about["batches"]] == ["2026.01", "2026.02"]
     assert [s["stage"] for s in about["stages"]] == ["dedup.cluster", "release.collect", "release.package", "release.split"]
     latest = json.loads((published.root / "releases/peoples_speech/en/latest.json").read_text())
-    assert latest == {"version": "2026.02", "sha256": hashlib.sha256((published.folder("2026.02") / "release.json").read_bytes()).hexdigest()}
+    assert latest == {
+        "version": "2026.02",
+        "sha256": hashlib.sha256((published.folder("2026.02") / "release.json").read_bytes()).hexdigest(),
+    }
 
 
 def test_the_card_has_a_header_for_the_hub_figures_and_warnings(published: Warehouse):
@@ -154,13 +167,21 @@ def test_nemo_manifests_are_complete_once_the_audio_is_unpacked(published: Wareh
     assert lines == json.loads((folder / "release.json").read_text())["totals"]["clips"]
 
     part = f"{manifests[0].parent.name}/{manifests[0].stem}"
-    assert release_command("export-nemo", "--release", str(folder), "--output", str(tmp_path / "tar"), "--tar", "--part", part).returncode == 0
+    assert (
+        release_command(
+            "export-nemo", "--release", str(folder), "--output", str(tmp_path / "tar"), "--tar", "--part", part
+        ).returncode
+        == 0
+    )
     entries = [json.loads(x) for x in (tmp_path / "tar" / part / "tarred_audio_manifest.json").read_text().splitlines()]
     assert len(entries) == len(manifests[0].read_text().splitlines())
     for shard_id in {e["shard_id"] for e in entries}:
         with tarfile.open(tmp_path / "tar" / part / f"audio_{shard_id}.tar") as tar:
             assert tar.getnames() == [e["audio_filepath"] for e in entries if e["shard_id"] == shard_id]
-    assert "no part clean/none" in release_command("export-nemo", "--release", str(folder), "--output", str(tmp_path), "--part", "clean/none").stderr
+    assert (
+        "no part clean/none"
+        in release_command("export-nemo", "--release", str(folder), "--output", str(tmp_path), "--part", "clean/none").stderr
+    )
     assert "no release.json" in release_command("export-nemo", "--release", str(tmp_path), "--output", str(tmp_path)).stderr
 
 
@@ -201,11 +222,16 @@ def test_latest_only_moves_forward(warehouse: Warehouse):
 def test_a_wrong_parent_is_refused(warehouse: Warehouse):
     warehouse.month("2026.01", FIRST_MONTH[:1])
     got = warehouse.release("2026.01")
-    from release import publish
     from release_corpus import DATASET
 
+    from release import publish
+
     inputs = [str(got[s].output) for s in ("collect", "split", "package")] + [warehouse.clusters(got["collect"])]
-    for parent, message in (("2025.12", "not published"), ("2026.01", "package was not given"), ("2026.02", "is not before 2026.01.1")):
+    for parent, message in (
+        ("2025.12", "not published"),
+        ("2026.01", "package was not given"),
+        ("2026.02", "is not before 2026.01.1"),
+    ):
         with pytest.raises(StageError, match=message):
             warehouse.stage(publish.run, "work/again", inputs, **DATASET, version="2026.01.1", parent=parent)
 
@@ -230,7 +256,9 @@ def test_the_report_says_where_every_second_went_and_what_to_do_next(published: 
     rows = [line for line in text.splitlines() if "%" in line]
     assert len({line.index("%") for line in rows}) == 1, "aligned"
     shares = [float(line.split("%")[0].split()[-1]) for line in rows]
-    assert sum(s for line, s in zip(rows, shares, strict=True) if line.startswith(("  kept", "  rejected"))) == pytest.approx(100, abs=0.02)
+    assert sum(s for line, s in zip(rows, shares, strict=True) if line.startswith(("  kept", "  rejected"))) == pytest.approx(
+        100, abs=0.02
+    )
     assert report(["--release", str(published.root)]) == 1
 
 

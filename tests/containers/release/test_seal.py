@@ -5,8 +5,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from release.ledger import CHAIN, batch_ledger, release_ledger
 from release_corpus import FIRST_MONTH, SECOND_MONTH, Talk, Warehouse, local
+
+from release.ledger import CHAIN, batch_ledger, release_ledger
 from stagekit.errors import EmptyInput, StageError
 
 
@@ -26,7 +27,9 @@ def test_a_batch_is_sealed_with_its_fingerprints_and_its_ledger(warehouse: Wareh
     outcome = warehouse.seal("2026.01", folders)
     sealed = json.loads((warehouse.root / "batches/peoples_speech/en/2026.01/batch.json").read_text())
     assert list(sealed["stages"]) == sorted(CHAIN)
-    assert {e["path"] for s in sealed["stages"].values() for e in s} == {"/".join(f.split("/")[-2:]) for f in folders}, "paths can be moved"
+    assert {e["path"] for s in sealed["stages"].values() for e in s} == {"/".join(f.split("/")[-2:]) for f in folders}, (
+        "paths can be moved"
+    )
     ledger = sealed["ledger"]
     lost = sum(r["seconds"] for r in ledger["rejected"].values())
     assert ledger["in"]["units"] == len(FIRST_MONTH) + 1
@@ -70,10 +73,22 @@ def test_a_month_with_nothing_is_sealed_empty_and_can_be_collected(warehouse: Wa
 @pytest.mark.parametrize(
     ("stage", "change", "message"),
     [
-        (3, lambda s: s["ledger"]["out"].update(seconds=s["ledger"]["out"]["seconds"] - 1), r"align.align: .*\+1.000 s unaccounted"),
+        (
+            3,
+            lambda s: s["ledger"]["out"].update(seconds=s["ledger"]["out"]["seconds"] - 1),
+            r"align.align: .*\+1.000 s unaccounted",
+        ),
         (1, lambda s: s["ledger"]["rejected"].clear(), "ingest.fetch: 2 items in, 1 out, 0 rejected"),
-        (2, lambda s: s["ledger"].update({k: {"units": 1, "seconds": 5.0} for k in ("in", "out")}), "ingest.fetch let .* through, align.recognize"),
-        (1, lambda s: (s["ledger"]["in"].update(units=3), s["ledger"]["rejected"]["audio_corrupt"].update(units=2)), "ingest.discover let 2 items"),
+        (
+            2,
+            lambda s: s["ledger"].update({k: {"units": 1, "seconds": 5.0} for k in ("in", "out")}),
+            "ingest.fetch let .* through, align.recognize",
+        ),
+        (
+            1,
+            lambda s: (s["ledger"]["in"].update(units=3), s["ledger"]["rejected"]["audio_corrupt"].update(units=2)),
+            "ingest.discover let 2 items",
+        ),
     ],
 )
 def test_a_batch_that_does_not_add_up_is_not_sealed(warehouse: Warehouse, stage: int, change: Any, message: str):
@@ -88,7 +103,9 @@ def test_a_missing_stage_or_shard_is_named(warehouse: Warehouse):
     folders = warehouse.harvest("2026.01", FIRST_MONTH[:1])
     with pytest.raises(StageError, match="align.align let 1 documents through, but the batch holds no align.score"):
         warehouse.seal("2026.01", folders[:-1])
-    spoil(folders[2], lambda s: s.update(inputs=[{"role": "", "uri": "file:///w/fetch/" + "ab" * 16, "shard": None, "digest": ""}]))
+    spoil(
+        folders[2], lambda s: s.update(inputs=[{"role": "", "uri": "file:///w/fetch/" + "ab" * 16, "shard": None, "digest": ""}])
+    )
     with pytest.raises(StageError, match="was made from .*, which is not among the folders to seal"):
         warehouse.seal("2026.01", folders)
 
@@ -98,15 +115,38 @@ def test_collect_takes_a_unit_from_the_first_batch_only_and_counts_the_rest(ware
     warehouse.month("2026.02", [FIRST_MONTH[1], *SECOND_MONTH])
     outcome = warehouse.collect("2026.02")
     again = FIRST_MONTH[1]
-    for name, key in (("items", "item_id"), ("recordings", "recording_id"), ("documents", "document_id"), ("segments", "segment_id")):
+    for name, key in (
+        ("items", "item_id"),
+        ("recordings", "recording_id"),
+        ("documents", "document_id"),
+        ("segments", "segment_id"),
+    ):
         ids = [r[key] for r in table(outcome.output, name)]
         assert len(ids) == len(set(ids)) and ids
     assert {r["batch"] for r in table(outcome.output, "origins") if r["id"] == again.document_id} == {"2026.01"}
     assert outcome.success["metrics"]["repeated"] == {"item": 1, "recording": 1, "document": 1}
     repeated = outcome.success["ledger"]["rejected"]["duplicate_audio"]
-    assert repeated["seconds"] == pytest.approx(sum(s["speech_end_s"] - s["speech_start_s"] for s in table(outcome.output, "segments")
-                                                    if s["document_id"] == again.document_id))  # fmt: skip
-    assert "already, not taken from 2026.02" in next(r["detail"] for r in table(outcome.output, "rejections") if r["stage"] == "collect")
+    assert repeated["seconds"] == pytest.approx(
+        sum(
+            s["speech_end_s"] - s["speech_start_s"]
+            for s in table(outcome.output, "segments")
+            if s["document_id"] == again.document_id
+        )
+    )
+    assert "already, not taken again" in next(r["detail"] for r in table(outcome.output, "rejections") if r["stage"] == "collect")
+
+
+def test_an_item_whose_audio_was_replaced_at_its_source_stays_as_it_first_came(warehouse: Warehouse):
+    first, other = FIRST_MONTH[:2]
+    warehouse.month("2026.01", [first])
+    warehouse.month(
+        "2026.02", [Talk(other.file, item={"item_id": "folder:vanity_fair/vanity_fair.mp3", "identifier": "vanity_fair"})]
+    )
+    outcome = warehouse.collect("2026.02")
+    assert [r["recording_id"] for r in table(outcome.output, "recordings")] == [first.recording_id]
+    assert {s["document_id"] for s in table(outcome.output, "segments")} == {first.document_id}
+    lost = [r for r in table(outcome.output, "rejections") if r["stage"] == "collect"]
+    assert [(r["id"], r["detail"]) for r in lost] == [(other.document_id, "its item is in an earlier batch with other audio")]
 
 
 def test_collect_stops_at_its_key_and_sees_a_batch_sealed_later(warehouse: Warehouse):
@@ -137,17 +177,25 @@ def test_collect_refuses_a_folder_that_is_not_what_was_sealed(warehouse: Warehou
 
 def test_one_recording_in_two_shards_of_a_batch_is_taken_once(warehouse: Warehouse):
     talk = FIRST_MONTH[0]
-    warehouse.month("2026.01", [talk, Talk(talk.file, "Someone Else", item={"item_id": "folder:again/again.mp3", "identifier": "again"})])
+    warehouse.month(
+        "2026.01", [talk, Talk(talk.file, "Someone Else", item={"item_id": "folder:again/again.mp3", "identifier": "again"})]
+    )
     outcome = warehouse.collect("2026.01")
     assert (len(table(outcome.output, "items")), len(table(outcome.output, "recordings"))) == (2, 1)
-    assert outcome.success["ledger"]["rejected"]["duplicate_audio"]["seconds"] == pytest.approx(outcome.success["ledger"]["out"]["seconds"])
+    assert outcome.success["ledger"]["rejected"]["duplicate_audio"]["seconds"] == pytest.approx(
+        outcome.success["ledger"]["out"]["seconds"]
+    )
 
 
 def test_a_release_ledger_that_loses_a_second_is_refused():
     none: dict[str, Any] = {"units": 0, "seconds": 0.0}
     stage = {"unit": "item", "in": {"units": 1, "seconds": 10.0}, "out": {"units": 1, "seconds": 10.0}, "rejected": {}}
-    batch = batch_ledger({"ingest.discover": [stage | {"in": {"units": 1, "seconds": 0.0}, "out": {"units": 1, "seconds": 0.0}}],
-                          **{name: [stage] for name in CHAIN[1:]}})  # fmt: skip
+    batch = batch_ledger(
+        {
+            "ingest.discover": [stage | {"in": {"units": 1, "seconds": 0.0}, "out": {"units": 1, "seconds": 0.0}}],
+            **{name: [stage] for name in CHAIN[1:]},
+        }
+    )
     assert batch["restated_s"] == 10.0
     own = {"rejected": {"policy": {"units": 1, "seconds": 4.0}}}
     good = release_ledger({"2026.01": batch}, [own], {"train clean-by": {"units": 2, "seconds": 6.0}})

@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from release_corpus import FIRST_MONTH, POLICY, SECOND_MONTH, Talk, Warehouse, local
+
 from stagekit.run import Outcome
 
 
@@ -22,7 +23,9 @@ def test_every_segment_is_released_or_rejected_with_a_reason(warehouse: Warehous
     segments = table(got["collect"], "segments")
     kept, lost = table(got["split"], "release_segments"), table(got["split"], "rejections")
     assert sorted(s["segment_id"] for s in segments) == sorted([*(k["segment_id"] for k in kept), *(r["id"] for r in lost)])
-    assert {(r["reason"], r["detail"]) for r in lost} == {("policy", "clean: cer 0.5 is not below 0.2; noisy: cer 0.5 is not below 0.38")}
+    assert {(r["reason"], r["detail"]) for r in lost} == {
+        ("policy", "clean: cer 0.5 is not below 0.2; noisy: cer 0.5 is not below 0.38")
+    }
     for row in kept:
         assert row["subset"] == ("clean" if row["cer"] < 0.2 else "noisy")
         assert row["license_group"] == ("by-sa" if row["license_family"] == "by-sa" else "by")
@@ -39,14 +42,21 @@ def test_copies_are_dropped_by_audio_always_and_by_text_if_the_policy_says_so(wa
     kept = {r["document_id"]: r["split"] for r in table(strict, "release_segments")}
     assert b.document_id not in kept and d.document_id not in kept
 
-    lenient = split_of(warehouse, "2026.01.1", joined=joined, policy=POLICY.read_text().replace("drop_text_duplicates: true", "drop_text_duplicates: false"))
+    lenient = split_of(
+        warehouse,
+        "2026.01.1",
+        joined=joined,
+        policy=POLICY.read_text().replace("drop_text_duplicates: true", "drop_text_duplicates: false"),
+    )
     kept = {r["document_id"]: r["split"] for r in table(lenient, "release_segments")}
     assert kept[c.document_id] == kept[d.document_id], "two readings of one text share a split"
 
 
 def test_share_alike_binds_a_recording_that_another_item_offers_freely(warehouse: Warehouse):
     free = FIRST_MONTH[0]
-    bound = Talk(free.file, "Anne", "by-sa", item={"item_id": "folder:other/other.mp3", "identifier": "other", "added_at": "2026-01-20"})
+    bound = Talk(
+        free.file, "Anne", "by-sa", item={"item_id": "folder:other/other.mp3", "identifier": "other", "added_at": "2026-01-20"}
+    )
     warehouse.month("2026.01", [free, bound])
     rows = table(split_of(warehouse, "2026.01"), "release_segments")
     assert {(r["license_group"], r["item_id"]) for r in rows} == {("by-sa", "folder:other/other.mp3")}
@@ -64,15 +74,24 @@ def test_a_takedown_takes_every_copy_out_of_the_next_release(warehouse: Warehous
     warehouse.month("2026.01", FIRST_MONTH)
     a, b = FIRST_MONTH[:2]
     joined = {"audio": [a.recording_id, b.recording_id]}
-    down = {"item": "folder:ronicky_doone/ronicky_doone.mp3", "identifier": "folder:ronicky_doone", "recording": b.recording_id}[name]
-    got = split_of(warehouse, "2026.01", joined=joined, policy=POLICY.read_text().replace("takedowns: []", f"takedowns: ['{down}']"))
+    down = {"item": "folder:ronicky_doone/ronicky_doone.mp3", "identifier": "folder:ronicky_doone", "recording": b.recording_id}[
+        name
+    ]
+    got = split_of(
+        warehouse, "2026.01", joined=joined, policy=POLICY.read_text().replace("takedowns: []", f"takedowns: ['{down}']")
+    )
     lost = {r["parent_id"]: r["reason"] for r in table(got, "rejections")}
     assert (lost[a.document_id], lost[b.document_id]) == ("takedown", "takedown")
 
 
 def test_a_creator_keeps_the_split_of_the_month_before(warehouse: Warehouse):
     """Alex Buie reads in both months. With half of the groups held out, the first month already spreads over splits."""
-    policy = POLICY.read_text().replace("dev: 0.05", "dev: 0.25").replace("test: 0.05", "test: 0.25").replace("salt: peoples_speech", "salt: b")
+    policy = (
+        POLICY.read_text()
+        .replace("dev: 0.05", "dev: 0.25")
+        .replace("test: 0.05", "test: 0.25")
+        .replace("salt: peoples_speech", "salt: b")
+    )
     warehouse.month("2026.01", FIRST_MONTH)
     first = {r["recording_id"]: r["split"] for r in table(split_of(warehouse, "2026.01", policy=policy), "release_segments")}
     assert len(set(first.values())) > 1
@@ -86,7 +105,12 @@ def test_a_creator_keeps_the_split_of_the_month_before(warehouse: Warehouse):
 
 
 def test_groups_that_a_later_copy_joins_lose_members_and_count_them(warehouse: Warehouse):
-    policy = POLICY.read_text().replace("dev: 0.05", "dev: 0.25").replace("test: 0.05", "test: 0.25").replace("salt: peoples_speech", "salt: b")
+    policy = (
+        POLICY.read_text()
+        .replace("dev: 0.05", "dev: 0.25")
+        .replace("test: 0.05", "test: 0.25")
+        .replace("salt: peoples_speech", "salt: b")
+    )
     warehouse.month("2026.01", FIRST_MONTH)
     first = {r["document_id"]: r["split"] for r in table(split_of(warehouse, "2026.01", policy=policy), "release_segments")}
     train = next(d for d, s in first.items() if s == "train")
@@ -125,7 +149,9 @@ def test_two_texts_of_one_recording_give_its_audio_once(warehouse: Warehouse):
     document = rows.document(other, talk.recording_id, "quite another text " * 10, "unknown")
     segment = rows.segment(other, talk.recording_id, 0, 10)
     fetch, score = local(folders[1]), local(folders[-1])
-    tables = {t: pq.read_table(fetch / f"{t}-00000.parquet").to_pylist() for t in ("items", "recordings", "documents", "rejections")}
+    tables = {
+        t: pq.read_table(fetch / f"{t}-00000.parquet").to_pylist() for t in ("items", "recordings", "documents", "rejections")
+    }
     tables["documents"].append(document)
     import json
 
@@ -138,11 +164,22 @@ def test_two_texts_of_one_recording_give_its_audio_once(warehouse: Warehouse):
             ledger[side]["seconds"] = round(ledger[side]["seconds"] + more, 6)
     again = [folders[0]]
     for name, stage, content, ledger in (
-        ("fetch", "ingest.fetch", tables, fetch_ledger), ("recognize", "align.recognize", {}, ledgers[0]),
-        ("align", "align.align", {}, ledgers[1]), ("score", "align.score", {"segments": segments}, ledgers[2]),
-    ):  # fmt: skip
-        again.append(rows.folder(warehouse.root / "batches/peoples_speech/en/2026.01" / name / f"two-texts-{name}", content, stage=stage, ledger=ledger))
+        ("fetch", "ingest.fetch", tables, fetch_ledger),
+        ("recognize", "align.recognize", {}, ledgers[0]),
+        ("align", "align.align", {}, ledgers[1]),
+        ("score", "align.score", {"segments": segments}, ledgers[2]),
+    ):
+        again.append(
+            rows.folder(
+                warehouse.root / "batches/peoples_speech/en/2026.01" / name / f"two-texts-{name}",
+                content,
+                stage=stage,
+                ledger=ledger,
+            )
+        )
     warehouse.seal("2026.01", again)
     got = split_of(warehouse, "2026.01")
     lost = [r for r in table(got, "rejections") if r["parent_id"] == other]
-    assert [(r["reason"], r["detail"]) for r in lost] == [("duplicate_audio", f"document {talk.document_id} of the same recording is kept")]
+    assert [(r["reason"], r["detail"]) for r in lost] == [
+        ("duplicate_audio", f"document {talk.document_id} of the same recording is kept")
+    ]

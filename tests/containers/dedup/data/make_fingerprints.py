@@ -1,6 +1,7 @@
 """Writes fingerprints.json: the audio identities of the samples that the tests of dedup use (this image cannot decode audio).
 
-Run from the repository's root: PYTHONPATH=containers/stagekit:containers/ingest .venvs/ingest/bin/python tests/containers/dedup/data/make_fingerprints.py
+Run from the repository's root:
+PYTHONPATH=containers/stagekit:containers/ingest .venvs/ingest/bin/python tests/containers/dedup/data/make_fingerprints.py
 """
 
 import json
@@ -12,7 +13,14 @@ from stagekit.identity import VERSION
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[3] / "samples" / "peoples_speech" / "en"
-FILES = ("udhr_preamble.mp3", "udhr_preamble_small.opus", "sonnet_002.mp3", "vanity_fair.opus", "inaugural_1961.flac", "jimmie_dale.mp3")
+FILES = (
+    "udhr_preamble.mp3",
+    "udhr_preamble_small.opus",
+    "sonnet_002.mp3",
+    "vanity_fair.opus",
+    "inaugural_1961.flac",
+    "jimmie_dale.mp3",
+)
 
 if __name__ == "__main__":
     prints = {name: fingerprint([decode(SAMPLES / name)]).tolist() for name in FILES}

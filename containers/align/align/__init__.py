@@ -1,0 +1,1 @@
+"""Long audio to text: recognise, search, align, segment, score."""

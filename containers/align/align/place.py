@@ -1,0 +1,114 @@
+"""From windows to words: forced alignment of each, and one placement for each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.adapt import adapted, collect
+from align.features import cepstra
+from align.forced import Penalties, Placement, place_words
+from align.graph import Pronunciations
+from align.pronounce import pronunciations
+from align.sphinx_model import AcousticModel
+from align.windows import Window
+
+RATE = 16_000
+RECORDING_FRAMES = 500.0
+"""The whole recording counts as so many frames when the model is fitted to one window."""
+MIDDLE_TOKENS = 60
+"""Of more unmatched tokens than twice this between two anchors of a window, only the ones next to the anchors are tried."""
+
+
+@dataclass(frozen=True)
+class TokenPlace:
+    """A token of the document where the sound has it; seconds from the start of the recording."""
+
+    token: int
+    start_s: float
+    end_s: float
+    score: float
+    anchored: bool
+
+
+def phones_of(model: AcousticModel, word: str) -> Pronunciations:
+    """Pronunciations as phone ids of the model; () if it has none."""
+    return tuple(tuple(model.phone_id(p) for p in phones) for phones in pronunciations(word))
+
+
+def place_tokens(
+    model: AcousticModel, read: Callable[[int, int], NDArray[np.float32]], words: Sequence[str], cuts: Sequence[Window],
+    anchored: frozenset[int], penalties: Penalties | None = None,
+) -> list[TokenPlace]:
+    """Aligns every window.
+
+    Args:
+        model: the acoustic model.
+        read: samples [start, end) of the recording, 16 kHz.
+        words: the document's tokens.
+        cuts: windows, in the order of time.
+        anchored: tokens that the search matched.
+        penalties: see `align.forced`.
+
+    Returns:
+        Placements in the order of time; a token twice only if it was said twice.
+    """
+    rough = [_place(model, read, words, window, anchored, penalties) for window in cuts]
+    each = [collect(model, p.feature, p.senone) for _, p in rough]
+    if not each:
+        return []
+    whole = sum(each[1:], each[0])
+    out: list[TokenPlace] = []
+    for window, own in zip(cuts, each, strict=True):
+        fitted = adapted(model, own + whole.scaled(min(whole.frames, RECORDING_FRAMES)))
+        ids, placed = _place(fitted, read, words, window, anchored, penalties)
+        for word in placed.words:
+            token = ids[word.index]
+            if window.keep_first <= token < window.keep_last:
+                at = int(window.start_s * RATE) / RATE
+                out.append(TokenPlace(token, at + word.start_s, at + word.end_s, word.score, token in anchored))
+    return _monotone(out)
+
+
+def _place(
+    model: AcousticModel, read: Callable[[int, int], NDArray[np.float32]], words: Sequence[str], window: Window,
+    anchored: frozenset[int], penalties: Penalties | None,
+) -> tuple[list[int], Placement]:
+    """Tokens that were tried in one window, and where they lie in it."""
+    ids = _tokens(window, anchored)
+    cepstrum = cepstra(read(int(window.start_s * RATE), int(window.end_s * RATE)))
+    return ids, place_words(model, cepstrum, [phones_of(model, words[i]) for i in ids], [i in anchored for i in ids], penalties)
+
+
+def _tokens(window: Window, anchored: frozenset[int]) -> list[int]:
+    """Tokens to try, without the middle of a long run of unmatched ones."""
+    out: list[int] = []
+    run: list[int] = []
+    for token in range(window.first, window.last + 1):
+        if token < window.last and token not in anchored:
+            run.append(token)
+            continue
+        out += run if len(run) <= 2 * MIDDLE_TOKENS else run[:MIDDLE_TOKENS] + run[-MIDDLE_TOKENS:]
+        run = []
+        if token < window.last:
+            out.append(token)
+    return out
+
+
+def _monotone(places: list[TokenPlace]) -> list[TokenPlace]:
+    """Removes overlaps in time between neighbouring windows: of two that overlap by over half, the better one stays."""
+    out: list[TokenPlace] = []
+    for place in sorted(places, key=lambda p: (p.start_s, p.end_s)):
+        if out and place.start_s < out[-1].end_s:
+            last = out[-1]
+            shared = last.end_s - place.start_s
+            if shared > 0.5 * min(last.end_s - last.start_s, place.end_s - place.start_s):
+                if (place.anchored, place.score) > (last.anchored, last.score):
+                    out[-1] = place
+                continue
+            place = TokenPlace(place.token, last.end_s, max(place.end_s, last.end_s), place.score, place.anchored)
+        out.append(place)
+    return out

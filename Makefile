@@ -11,7 +11,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # An image is a folder under containers/ with a lock; stagekit has none, for every image has it on its path.
 IMAGES := $(patsubst containers/%/requirements.txt,%,$(wildcard containers/*/requirements.txt))
 VENVS := airflow $(IMAGES)
-# What runs the demo; test and lint tools are made when they are asked for.
+# What runs the demo; tools, and the Hugging Face datasets that tests open releases with, are made when they are asked for.
 RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
 DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
@@ -22,10 +22,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make every environment under .venvs/ from its lock (a second run does nothing)
-	@$(MAKE) --no-print-directory -j$(JOBS) $(RUN_STAMPS) $(DEV_STAMPS)
+	@$(MAKE) -s -j$(JOBS) $(RUN_STAMPS) $(DEV_STAMPS)
 
 envs: # what the demo and the server need
-	@$(MAKE) --no-print-directory -j$(JOBS) $(RUN_STAMPS)
+	@$(MAKE) -s -j$(JOBS) $(RUN_STAMPS)
 
 demo: envs ## Harvest and release the samples through Airflow; prints where every second went
 	@$(PY) -m scripts.demo
@@ -44,7 +44,6 @@ known-answers: envs ## Measure the pipeline on recordings whose answers are know
 
 lint: .venvs/lint/.stamp ## Check style (ruff) over the tree
 	@.venvs/lint/bin/ruff check .
-	@.venvs/lint/bin/ruff format --check -q . || true
 
 types: setup ## Check types (mypy), each image against its own environment
 	@$(PYTHON) scripts/typecheck.py
@@ -67,14 +66,11 @@ clean: stop ## Remove environments and Airflow's state (the warehouse stays)
 .venvs/airflow/.stamp: requirements.txt .venvs/uv/.stamp
 	@scripts/venv.sh airflow $<
 
-.venvs/lint/.stamp: requirements-lint.txt .venvs/uv/.stamp
-	@scripts/venv.sh lint $<
-
-.venvs/hf/.stamp: requirements-hf.txt .venvs/uv/.stamp
-	@scripts/venv.sh hf $<
-
 .venvs/test-tools/.stamp: requirements-test.txt .venvs/uv/.stamp
 	@scripts/venv.sh test-tools $< overlay
+
+.venvs/%/.stamp: requirements-%.txt .venvs/uv/.stamp
+	@scripts/venv.sh $* $<
 
 .venvs/%/.stamp: containers/%/requirements.txt .venvs/uv/.stamp
 	@scripts/venv.sh $* $<

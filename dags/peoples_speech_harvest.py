@@ -75,6 +75,7 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             BATCH, "ingest", "discover", pool="network", returns="shards", from_run=["source", "limit", "shard_hours"],
             stage_params={
                 "language": language.code, "month": "{{ month(dag_run, params) }}", "location": "{{ location(dag_run, params) }}",
+                "known": paths.batches(settings.root, DATASET, language.code), "state": settings.cache,
             },
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ class Settings:
         root: URI of the storage root; all paths of ``operators.paths`` lie below it.
         runner: how stages run: ``process``.
         config: folder with ``languages.yaml``, ``pools.json`` and ``policies/``.
+        cache: local folder for what is only kept to be quick, such as a source's answers.
         workers: processes a stage may use; 0 lets the stage take every core.
         schedules: whether DAGs fire by themselves; off where a person tries things out, so that unpausing a DAG starts nothing.
     """
@@ -28,12 +29,13 @@ class Settings:
     root: str
     runner: str
     config: Path
+    cache: str
     workers: int
     schedules: bool
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read ``SPEECHMILL_ROOT``, ``_RUNNER``, ``_CONFIG``, ``_WORKERS`` and ``_SCHEDULES`` (``on``, the default, or ``off``).
+        """Read ``SPEECHMILL_ROOT``, ``_RUNNER``, ``_CONFIG``, ``_CACHE``, ``_WORKERS`` and ``_SCHEDULES`` (``on`` or ``off``).
 
         Raises:
             ValueError: a variable holds what cannot be used; the message names it.
@@ -52,6 +54,7 @@ class Settings:
             root=_uri(env.get("SPEECHMILL_ROOT") or str(REPO / "warehouse")),
             runner=runner,
             config=Path(env.get("SPEECHMILL_CONFIG") or REPO / "config"),
+            cache=str(Path(env.get("SPEECHMILL_CACHE") or REPO / ".cache").absolute()),
             workers=int(workers),
             schedules=schedules == "on",
         )

@@ -65,10 +65,10 @@ class Follower:
         return tasks
 
     def _tell(self, task: dict[str, Any]) -> None:
-        name = task["task_id"] + (f" {task['rendered_map_index'] or task['map_index']}" if task["map_index"] >= 0 else "")
+        name = task["task_id"] + (f" {task['map_index']:05d}" if task["map_index"] >= 0 else "")
         state = task["state"] or "none"
         if state == "running":
-            if name not in self.seen:
+            if name not in self.told:
                 self._print(name, "…")
                 self.told[name] = (time.monotonic(), "")
             elif time.monotonic() - self.told[name][0] > NEWS_S:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from scripts.api import Api, ApiError, free_port
 REPO = Path(__file__).resolve().parents[1]
 AIRFLOW = REPO / ".venvs/airflow/bin/airflow"
 PYTHON = REPO / ".venvs/airflow/bin/python"
-READY_S = 180.0
-"""Seconds until all four components must be healthy: 20–30 on two idle cores."""
+READY_S = 600.0
+"""Seconds until all four components must be healthy. Much, as a machine may be busy: a component that ends is seen at once."""
 STOP_S = 8.0
 """Seconds between SIGTERM and SIGKILL: idle components end in about two; a scheduler with a running task would wait for it."""
 USER = "admin"
@@ -57,8 +58,8 @@ def default_home() -> Path:
     return Path(os.environ.get("SPEECHMILL_AIRFLOW_HOME") or REPO / ".airflow")
 
 
-def environment(home: Path, port: int) -> dict[str, str]:
-    """Airflow's settings for one machine. A setting that the caller's environment already has stays as it is."""
+def environment(home: Path, port: int, extra: Mapping[str, str]) -> dict[str, str]:
+    """Airflow's settings for one machine. A setting that the caller's environment has, or ``extra``, stays as it is."""
     url = f"http://localhost:{port}"
     secret = _secret(home)
     settings = {
@@ -88,7 +89,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "PYTHONPATH": str(REPO),
         "PATH": f"{AIRFLOW.parent}:{os.environ.get('PATH', '')}",
     }
-    return {**settings, **os.environ, **fixed}
+    return {**settings, **os.environ, **extra, **fixed}
 
 
 def password(home: Path) -> str:
@@ -120,12 +121,15 @@ def running(home: Path | None = None) -> Server | None:
     return server if members(server.session) else None
 
 
-def start(home: Path | None = None, port: int = 0, *, timeout_s: float = READY_S) -> Server:
+def start(
+    home: Path | None = None, port: int = 0, *, extra: Mapping[str, str] | None = None, timeout_s: float = READY_S
+) -> Server:
     """Start Airflow and wait until it is healthy; a second start finds the first.
 
     Args:
         home: its state; default :func:`default_home`.
         port: of the UI and API; 0: any free one.
+        extra: environment variables for it.
         timeout_s: how long it may take.
 
     Raises:
@@ -142,7 +146,8 @@ def start(home: Path | None = None, port: int = 0, *, timeout_s: float = READY_S
     with (home / "logs/server.log").open("ab") as log:
         process = subprocess.Popen(
             [str(PYTHON), "-m", "scripts.components"],
-            cwd=REPO, env=environment(home, port), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            cwd=REPO, env=environment(home, port, extra or {}),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     server = Server(str(home), process.pid, port)
     (home / "server.json").write_text(json.dumps(asdict(server)))

@@ -17,7 +17,7 @@ ENTRY = 'peoples_speech:\n  en: {name: English, since: "2026.01"}\n'
 
 def test_defaults() -> None:
     settings = Settings.from_env({})
-    assert settings == Settings((REPO / "warehouse").as_uri(), "process", REPO / "config", 0, True)
+    assert settings == Settings((REPO / "warehouse").as_uri(), "process", REPO / "config", str(REPO / ".cache"), 0, True)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def outcome(folders: tuple[str, str]) -> dict[str, str]:
         for r in rows(folder, "rejections"):
             ident = next((names.get(i) or owner.get(i) for i in (r["id"], r["parent_id"]) if names.get(i) or owner.get(i)), None)
             stopped[ident or r["id"].removeprefix("folder:").split("/")[0]] = r["reason"]
-    return {**stopped, **kept}
+    return {**kept, **stopped}
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""Ingest: sources, rights, captions and text. What comes out is what alignment can trust to be licensed, human-written and readable."""
+"""Ingest: from sources to recordings and documents that are licensed, readable and not a machine's."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 ABBREVIATIONS: dict[str, dict[str, str]] = {
     "en": {
-        "mr": "mister", "mrs": "missus", "ms": "miss", "messrs": "messieurs", "dr": "doctor", "prof": "professor", "rev": "reverend",
+        "mr": "mister", "mrs": "missus", "ms": "miss", "messrs": "messieurs", "dr": "doctor", "prof": "professor",
+        "rev": "reverend",
         "hon": "honorable", "gov": "governor", "sen": "senator", "rep": "representative", "pres": "president", "gen": "general",
-        "col": "colonel", "maj": "major", "capt": "captain", "cmdr": "commander", "lt": "lieutenant", "sgt": "sergeant", "cpl": "corporal",
+        "col": "colonel", "maj": "major", "capt": "captain", "cmdr": "commander", "lt": "lieutenant",
+        "sgt": "sergeant", "cpl": "corporal",
         "adm": "admiral", "jr": "junior", "sr": "senior", "st": "saint", "ste": "saint", "mt": "mount", "ave": "avenue",
         "blvd": "boulevard", "rd": "road", "vs": "versus", "etc": "et cetera", "approx": "approximately", "dept": "department",
         "inc": "incorporated", "corp": "corporation", "ltd": "limited", "bros": "brothers", "vol": "volume", "fig": "figure",
@@ -20,17 +22,22 @@ ABBREVIATIONS: dict[str, dict[str, str]] = {
         "thurs": "thursday", "fri": "friday", "sat": "saturday", "sun": "sunday", "dist": "district", "ext": "extension",
     },
     "de": {
-        "dr": "doktor", "prof": "professor", "hr": "herr", "fr": "frau", "str": "straße", "nr": "nummer", "bzw": "beziehungsweise",
+        "dr": "doktor", "prof": "professor", "hr": "herr", "fr": "frau", "str": "straße", "nr": "nummer",
+        "bzw": "beziehungsweise",
         "z.b": "zum beispiel", "d.h": "das heißt", "u.a": "unter anderem", "usw": "und so weiter", "ca": "circa", "st": "sankt",
-        "evtl": "eventuell", "ggf": "gegebenenfalls", "inkl": "inklusive", "bd": "band", "kap": "kapitel", "s": "seite", "abs": "absatz",
+        "evtl": "eventuell", "ggf": "gegebenenfalls", "inkl": "inklusive", "bd": "band", "kap": "kapitel",
+        "s": "seite", "abs": "absatz",
     },
     "fr": {
-        "m": "monsieur", "mm": "messieurs", "mme": "madame", "mlle": "mademoiselle", "dr": "docteur", "st": "saint", "ste": "sainte",
+        "m": "monsieur", "mm": "messieurs", "mme": "madame", "mlle": "mademoiselle", "dr": "docteur", "st": "saint",
+        "ste": "sainte",
         "etc": "et cetera", "p": "page", "vol": "volume", "chap": "chapitre", "env": "environ", "no": "numéro",
     },
     "es": {
-        "sr": "señor", "sra": "señora", "srta": "señorita", "dr": "doctor", "dra": "doctora", "d": "don", "ud": "usted", "uds": "ustedes",
-        "etc": "etcétera", "p.ej": "por ejemplo", "núm": "número", "pág": "página", "cap": "capítulo", "vol": "volumen", "sto": "santo",
+        "sr": "señor", "sra": "señora", "srta": "señorita", "dr": "doctor", "dra": "doctora", "d": "don",
+        "ud": "usted", "uds": "ustedes",
+        "etc": "etcétera", "p.ej": "por ejemplo", "núm": "número", "pág": "página", "cap": "capítulo",
+        "vol": "volumen", "sto": "santo",
     },
 }  # fmt: skip
 
@@ -126,14 +133,18 @@ PHRASES: dict[str, dict[str, str]] = {
 }
 
 NUMBERED = frozenset(
-    "chapter part book act scene section volume vol article title appendix psalm canto phase level grade lesson war bowl class type "
-    "figure table number kapitel teil buch akt band chapitre partie livre acte tome capítulo parte libro acto tomo capitolo libro".split()
+    "chapter part book act scene section volume vol article title appendix psalm canto phase level "
+    "grade lesson war bowl class type "
+    "figure table number kapitel teil buch akt band chapitre partie livre acte tome capítulo parte "
+    "libro acto tomo capitolo libro".split()
 )
 """Words after which capitals from I, V, X, L, C are a Roman numeral."""
 
 REGNAL = frozenset(
-    "henry elizabeth charles george edward william james richard louis philip francis frederick john paul pius leo benedict gregory "
-    "clement innocent urban alexander nicholas catherine peter victor napoleon albert otto ivan mary anne ferdinand alfonso".split()
+    "henry elizabeth charles george edward william james richard louis philip francis frederick john "
+    "paul pius leo benedict gregory "
+    "clement innocent urban alexander nicholas catherine peter victor napoleon albert otto ivan mary "
+    "anne ferdinand alfonso".split()
 )
 """First names whose Roman numeral is said as an ordinal in English: Henry VIII, 'Henry the eighth'."""
 

@@ -1,4 +1,7 @@
-"""A caption or text file becomes cues of speech. Times are kept as stated and never trusted; the raw text stays with the document."""
+"""A caption or text file becomes cues of speech.
+
+Times are kept as stated and never trusted; the raw text stays with the document.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _NOT_TEXT = (
 
 @dataclass(frozen=True)
 class Cue:
-    """What one speaker says in one cue. Seconds are the caption's claim, None in plain text; ``speaker`` only where it is named."""
+    """What one speaker says in one cue.
+
+    Seconds are the caption's claim, None in plain text; ``speaker`` only where it is named.
+    """
 
     start_s: float | None
     end_s: float | None

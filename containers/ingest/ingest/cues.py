@@ -1,7 +1,8 @@
-"""What stands in a cue: speech, who speaks, sounds, markup.
+r"""What stands in a cue: speech, who speaks, sounds, markup.
 
-Conventions read here: BBC and Netflix style guides and FCC-era captions agree on ``>>`` or a dash for a change of speaker, names in
-capitals before a colon, sounds in brackets or parentheses, music between notes; WebVTT adds voice tags, ASS its ``{\\an8}``.
+Conventions read here: BBC and Netflix style guides and FCC-era captions agree on ``>>`` or a dash for a change of speaker,
+names in capitals before a colon, sounds in brackets or parentheses, music between notes; WebVTT adds voice tags, ASS its
+``{\an8}``.
 """
 
 from __future__ import annotations
@@ -49,15 +50,21 @@ _TITLES = re.compile(
     re.I,
 )
 _NOT_NAMES = frozenset(
-    "chapter part section book act scene verse step article item note page figure table volume canto stanza lesson exercise rule psalm "
+    "chapter part section book act scene verse step article item note page figure table volume canto "
+    "stanza lesson exercise rule psalm "
     "kapitel teil abschnitt buch chapitre partie livre capítulo parte libro warning caution ps re subject http https".split()
 )
 SOUND_WORDS = frozenset(
-    "music musical song singing applause clapping laughter laughs laughing laugh chuckles chuckling giggles cheers cheering crowd chatter "
-    "crosstalk inaudible unintelligible indistinct silence pause sigh sighs sighing cough coughs coughing gasps sobs sobbing crying cries "
-    "groans grunts moans screams screaming shouts shouting whispers whispering mumbles muttering mutters bell bells buzzing beep beeping "
-    "ringing rings knock knocking knocks door footsteps thunder wind gunshot gunshots gunfire explosion engine siren sirens horn barking "
-    "barks roaring squawk static noise noises sound sounds audio video captioned captioning foreign speaking instrumental theme humming "
+    "music musical song singing applause clapping laughter laughs laughing laugh chuckles chuckling "
+    "giggles cheers cheering crowd chatter "
+    "crosstalk inaudible unintelligible indistinct silence pause sigh sighs sighing cough coughs "
+    "coughing gasps sobs sobbing crying cries "
+    "groans grunts moans screams screaming shouts shouting whispers whispering mumbles muttering "
+    "mutters bell bells buzzing beep beeping "
+    "ringing rings knock knocking knocks door footsteps thunder wind gunshot gunshots gunfire explosion "
+    "engine siren sirens horn barking "
+    "barks roaring squawk static noise noises sound sounds audio video captioned captioning foreign "
+    "speaking instrumental theme humming "
     "whistling whistles clears throat sniffles bleep gavel beat "
     "musik applaus gelächter lachen lacht beifall seufzt musique applaudissements rires rire música musica aplausos risas risa "
     "applausi risate muziek applaus gelach музыка аплодисменты смех 音楽 拍手 笑 音乐 掌声 笑声".split()
@@ -65,7 +72,8 @@ SOUND_WORDS = frozenset(
 """Words that name a sound; a parenthesis with one of them is not speech."""
 
 MIN_NAME_COUNT = 3
-"""A capitalised word before a colon at a line's start is a speaker's name if the document has it so often ('Note:' may come once)."""
+"""A capitalised word before a colon at a line's start is a speaker's name if the document has it so often ('Note:' may come
+once)."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,10 @@ _BOMS = (
 
 CODE_PAGES = {
     "ru": "cp1251", "uk": "cp1251", "be": "cp1251", "bg": "cp1251", "mk": "cp1251", "sr": "cp1250",
-    "pl": "cp1250", "cs": "cp1250", "sk": "cp1250", "hu": "cp1250", "ro": "cp1250", "hr": "cp1250", "sl": "cp1250", "bs": "cp1250",
-    "el": "cp1253", "tr": "cp1254", "he": "cp1255", "ar": "cp1256", "fa": "cp1256", "lt": "cp1257", "lv": "cp1257", "et": "cp1257",
+    "pl": "cp1250", "cs": "cp1250", "sk": "cp1250", "hu": "cp1250", "ro": "cp1250", "hr": "cp1250",
+    "sl": "cp1250", "bs": "cp1250",
+    "el": "cp1253", "tr": "cp1254", "he": "cp1255", "ar": "cp1256", "fa": "cp1256", "lt": "cp1257",
+    "lv": "cp1257", "et": "cp1257",
     "vi": "cp1258", "th": "cp874", "ja": "cp932", "ko": "cp949", "zh": "gb18030",
 }  # fmt: skip
 """Language → the Windows code page of its old subtitle files; cp1252 where it is not listed."""
@@ -52,8 +54,8 @@ def decode(data: bytes, language: str | None = None) -> Decoded:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return _checked(_forgiving(data[len(mark) :], encoding), encoding)
-    if (encoding := _wide(data)) is not None:
-        return _checked(_forgiving(data, encoding), encoding)
+    if (wide := _wide(data)) is not None:
+        return _checked(_forgiving(data, wide), wide)
     try:
         return _checked(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:

@@ -1,6 +1,7 @@
 """Stage ``discover``: what a source holds, with its rights; items cut into shards, the rest rejected with a reason.
 
-Files that the source says are the same bytes (equal md5) go into one shard, so that ``fetch`` stores and the later stages work on them once.
+Files that the source says are the same bytes (equal md5) go into one shard, so that ``fetch`` stores and the later stages
+work on them once.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from stagekit.errors import EmptyInput, StageError
-from stagekit.progress import Progress
-from stagekit.stage import RUNTIME, Context, Params, stage
 
 from ingest import known as earlier
 from ingest.http import Client, Manners
 from ingest.language_tags import bcp47
 from ingest.sources import Found, Item, Rejection
+from stagekit.errors import EmptyInput, StageError
+from stagekit.progress import Progress
+from stagekit.stage import RUNTIME, Context, Params, stage
 
 UNKNOWN_DURATION_S = 3600.0
 """What an item that states no duration counts in its shard."""
@@ -129,13 +130,18 @@ def _source(p: DiscoverParams, known: Mapping[str, str], metrics: dict[str, Any]
 
             if not p.month:
                 raise StageError("--params: the source 'internet_archive' needs a month, YYYY.MM")
-            asked = internet_archive.ArchiveParams(
-                month=p.month, language=p.language, trailing_months=p.trailing_months, limit=p.limit or None,
-                **({"base_url": p.location.rstrip("/")} if p.location else {}),
-            )  # fmt: skip
+            asked: dict[str, Any] = {
+                "month": p.month,
+                "language": p.language,
+                "trailing_months": p.trailing_months,
+                "limit": p.limit or None,
+            }
+            if p.location:
+                asked["base_url"] = p.location.rstrip("/")
+            wanted = internet_archive.ArchiveParams.model_validate(asked)
             client = Client(Manners(connections=p.connections, contact=p.contact))
             state = Path(p.state) if p.state else None
-            return internet_archive.discover(asked, known=known, state=state, client=client, metrics=metrics)
+            return internet_archive.discover(wanted, known=known, state=state, client=client, metrics=metrics)
 
 
 def shard(items: Sequence[Item], most_s: float) -> list[list[Item]]:

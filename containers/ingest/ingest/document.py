@@ -10,13 +10,12 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from stagekit.tables import Reason
-
 from ingest.captions import parse_caption
 from ingest.errors import CaptionError
 from ingest.language import identify, same_language
 from ingest.normalize import normalize
 from ingest.provenance import classify
+from stagekit.tables import Reason
 
 SURE = 0.9
 """Probability from which a text's language counts as known: all errors measured on texts of 60 characters and more were below it,

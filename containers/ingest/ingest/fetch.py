@@ -1,9 +1,9 @@
 """Stage ``fetch``: items become recordings and documents.
 
-Captions come first, since most rejections are theirs and they are small: audio is not downloaded for a caption that will not do. Then
-the audio: fetched, decoded whole, described, and stored under the sha256 of its bytes. Items with equal bytes are one recording, with
-one document: text by people before text of unknown origin, timed before plain, then the smaller item id. The others keep their rows in
-``items``, which name that recording and document, and their seconds are counted as duplicates.
+Captions come first, since most rejections are theirs and they are small: audio is not downloaded for a caption that will not
+do. Then the audio: fetched, decoded whole, described, and stored under the sha256 of its bytes. Items with equal bytes are
+one recording, with one document: text by people before text of unknown origin, timed before plain, then the smaller item id.
+The others keep their rows in ``items``, which name that recording and document, and their seconds are counted as duplicates.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from stagekit.errors import EmptyInput
-from stagekit.pool import Crashed
-from stagekit.stage import RUNTIME, Context, Params, stage
-from stagekit.storage import join, resolve, sha256_file
-from stagekit.tables import Reason
 
 from ingest.document import CaptionRejected, Draft, draft, tokens
 from ingest.download import ChecksumMismatch, DownloadError, download
 from ingest.http import Client, Manners
 from ingest.recording import MAX_HOURS, AudioRejected, examine
+from stagekit.errors import EmptyInput
+from stagekit.pool import Crashed
+from stagekit.stage import RUNTIME, Context, Params, stage
+from stagekit.storage import join, resolve, sha256_file
+from stagekit.tables import Reason
 
 
 class FetchParams(Params):

@@ -42,8 +42,8 @@ def digests(batches: str, before: str) -> dict[str, str]:
 def known_items(batches: str, before: str) -> dict[str, str]:
     """item_id → "" for an item that a sealed batch fetched, for good or ill, → its reason for one that ``discover`` rejected.
 
-    Whatever may be different next time (:data:`TEMPORARY`) is not known. What ``discover`` rejected is looked at again, since captions
-    and rights change; what was fetched is not.
+    Whatever may be different next time (:data:`TEMPORARY`) is not known. What ``discover`` rejected is looked at again, since
+    captions and rights change; what was fetched is not.
 
     Raises:
         StageError: a seal names a folder that is not there.

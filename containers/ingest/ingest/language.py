@@ -33,8 +33,8 @@ def _identifier() -> Any:
 def identify(text: str) -> tuple[str | None, float]:
     """The language of a text (BCP 47 base code) and its probability, 0–1; (None, 0.0) if it is too short to tell.
 
-    The probability is a classifier's that takes n-grams for independent: near 1 for any text of a few sentences. It ranks, it does not
-    measure.
+    The probability is a classifier's that takes n-grams for independent: near 1 for any text of a few sentences. It ranks, it
+    does not measure.
     """
     if len(text) > 3 * SAMPLE_CHARS:
         middle = len(text) // 2

@@ -1,12 +1,12 @@
 """Licenses: a URL becomes (family, version, jurisdiction), and what a source states becomes a decision.
 
 The rules are exact: the host must be the license steward's own, and the path must be one that it serves. Nothing is searched for
-inside a longer string, so a look-alike host, a URL inside a query, or free text never grants anything. Free text can only take away:
-a ``rights`` field that says "non-commercial" beside a CC BY URL is a conflict.
+inside a longer string, so a look-alike host, a URL inside a query, or free text never grants anything. Free text can only
+take away: a ``rights`` field that says "non-commercial" beside a CC BY URL is a conflict.
 
 URL forms: creativecommons.org's own (license, version, ported jurisdiction, ``deed``, ``legalcode``), the retired
-``licenses/publicdomain``, and two of usa.gov. ``licenses/cc0/3.0`` never was a license of Creative Commons, yet items of the Internet
-Archive state it for CC0 and The People's Speech took it as that; it is read as CC0 without a version.
+``licenses/publicdomain``, and two of usa.gov. ``licenses/cc0/3.0`` never was a license of Creative Commons, yet items of the
+Internet Archive state it for CC0 and The People's Speech took it as that; it is read as CC0 without a version.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ _CODES = frozenset(
 )
 _VERSIONS = frozenset({"1.0", "2.0", "2.1", "2.5", "3.0", "4.0"})
 _JURISDICTIONS = frozenset(
-    "ar at au az be bg br ca ch cl cn co cr cz de dk ec ee eg es fi fr ge gr gt hk hr hu ie igo il in it jp kr lu mk mt mx my nl no nz "
+    "ar at au az be bg br ca ch cl cn co cr cz de dk ec ee eg es fi fr ge gr gt hk hr hu ie igo il in "
+    "it jp kr lu mk mt mx my nl no nz "
     "pe ph pl pr pt ro rs scotland se sg si th tw ug uk us ve vn za".split()
 )
 _PAGE = re.compile(r"(deed|legalcode)(\.(txt|[a-z]{2,3}([-_][a-z0-9]{2,4})?))?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_][a-z0-9]{2,4})?", re.I)
 _TEXT_URL = re.compile(r"https?://[^\s<>\"']+", re.I)
 _RESTRICTIONS = (
-    "all rights reserved", "non commercial", "noncommercial", "no derivatives", "no derivs", "noderivatives", "noderivs", "not for sale",
+    "all rights reserved", "non commercial", "noncommercial", "no derivatives", "no derivs", "noderivatives",
+    "noderivs", "not for sale",
     "cc by nc", "cc by nd", "cc by nc sa", "cc by nc nd", "by nc sa", "by nc nd", "by nc", "by nd", "in copyright",
     "permission required", "personal use only", "educational use only",
 )  # fmt: skip
@@ -105,7 +107,8 @@ def parse_license(url: str) -> License:
     """Read a license URL.
 
     Args:
-        url: ``http`` or ``https``, or without a scheme; blanks around it, case, ``www.``, a trailing slash and the deed or legal-code
+        url: ``http`` or ``https``, or without a scheme; blanks around it, case, ``www.``, a trailing slash and the deed or
+        legal-code
             page do not matter.
 
     Raises:
@@ -229,7 +232,10 @@ def _refusal(licenses: Sequence[License]) -> Reason:
 
 
 def contradiction(text: str, license: License) -> str | None:
-    """What a free-text rights statement says against a license: another license's URL, or words of restriction; None if nothing."""
+    """What a free-text rights statement says against a license.
+
+    Another license's URL, or words of restriction; None if nothing.
+    """
     for url in _TEXT_URL.findall(text):
         try:
             other = parse_license(url.rstrip(".,;:)]"))

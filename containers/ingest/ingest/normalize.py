@@ -1,8 +1,8 @@
 """Text to the words that are spoken: lower case, each with the piece of text it stands for.
 
-A regular expression of semiotic classes (after Sproat et al., "Normalization of non-standard words", 2001) cuts the text; each class
-has a function that says it, with numbers through num2words and names of months, units and currencies from CLDR. NeMo-text-processing
-was tried and left: see the README.
+A regular expression of semiotic classes (after Sproat et al., "Normalization of non-standard words", 2001) cuts the text;
+each class has a function that says it, with numbers through num2words and names of months, units and currencies from CLDR.
+NeMo-text-processing was tried and left: see the README.
 
 Every letter of the text lies in the piece of some token, pieces never overlap and never go back, and no input raises.
 """
@@ -51,7 +51,8 @@ def normalize(text: str, language: str = "en") -> list[Token]:
 
     Args:
         text: Unicode, as written.
-        language: BCP 47. English has the most rules; for other languages that num2words knows, numbers are said too; for the rest they
+        language: BCP 47. English has the most rules; for other languages that num2words knows, numbers are said too; for the
+        rest they
             stay digits. Scripts without blanks between words give one token a character.
     """
     rules = rules_for(language)

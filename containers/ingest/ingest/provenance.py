@@ -1,8 +1,8 @@
 """Who wrote a caption: a person, a recogniser, or nobody can tell. Always with the rule that decided and what it saw.
 
-A label made by one recogniser teaches the next one its mistakes, so `machine` is excluded by default. Rules go from what is stated
-(metadata, file names) to what is seen (word times, style); the first that fires decides. `human` needs a statement: good punctuation
-proves nothing, recognisers write it too.
+A label made by one recogniser teaches the next one its mistakes, so `machine` is excluded by default. Rules go from what is
+stated (metadata, file names) to what is seen (word times, style); the first that fires decides. `human` needs a statement:
+good punctuation proves nothing, recognisers write it too.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ HUMAN_WORDS = frozenset({"manual", "human", "sdh", "professional"})
 _LANGUAGE = re.compile(r"[a-z]{2,3}|english|orig|original", re.I)
 
 WORD_TIMED_SHARE = 0.3
-"""Word times stand in every second cue of YouTube's machine captions (the others hold a finished line) and in none of its uploaded ones."""
+"""Word times stand in every second cue of YouTube's machine captions (the others hold a finished line) and in none of its
+uploaded ones."""
 POSITION_SHARE = 0.8
 STYLE_MIN_CUES = 20
 STYLE_MIN_WORDS = 150
 UNPUNCTUATED = 0.035
 """Punctuation marks (.?!,;:) a word below which a caption of :data:`STYLE_MIN_WORDS` words counts as unpunctuated.
-Measured: recogniser output 0.026 (BOS2015April7.asr.srt, 22,707 words); people's captions of spoken film and description 0.11 to 0.43
-(17 files, 8 languages), of a sung cartoon 0.053 (Popeye, the lowest)."""
+Measured: recogniser output 0.026 (BOS2015April7.asr.srt, 22,707 words); people's captions of spoken film and description 0.11
+to 0.43 (17 files, 8 languages), of a sung cartoon 0.053 (Popeye, the lowest)."""
 LOOP_LENGTH = 6
 """So many equal cues in a row are a recogniser stuck in a loop: no one captions the same line six times over."""
 _WATERMARK = re.compile(
@@ -64,8 +65,8 @@ def classify(
         caption_name: its file name.
         caption: the parsed file; None to decide by name and metadata alone, before it is downloaded.
         audio_name: file name of the recording, so that words of its own name do not count.
-        stated: what the source says about the caption file: ``caption_provenance`` (`human`, `machine`), and the Internet Archive's
-            ``format``, ``source`` (`original`, `derivative`) and ``original`` (the file it was derived from).
+        stated: what the source says about the caption file: ``caption_provenance`` (`human`, `machine`), and the
+            Internet Archive's ``format``, ``source`` (`original`, `derivative`) and ``original`` (the file it was derived from).
     """
     stated = stated or {}
     for rule in (_by_statement(stated), _by_name(caption_name, audio_name), _by_file_entry(stated)):

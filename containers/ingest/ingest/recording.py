@@ -1,8 +1,8 @@
 """A file of audio becomes a recording, or a reason why not: everything is decoded once, and what the header claims is compared.
 
-The tolerances are measured on eight formats (WAV, FLAC, MP3, AAC, MP4, Vorbis, Opus, WMA), whole, cut off, and with 500-byte holes:
-whole files decode to within 0.05 s of a claim that is a fact (0.4 s for AAC in ADTS, where it is an estimate), without a word from the
-decoder; twenty holes give 0.2 complaints a second and more.
+The tolerances are measured on eight formats (WAV, FLAC, MP3, AAC, MP4, Vorbis, Opus, WMA), whole, cut off, and with 500-byte
+holes: whole files decode to within 0.1 s of a claim that is a fact (0.4 s for AAC in ADTS, where it is an estimate), without
+a word from the decoder; twenty holes give 0.2 complaints a second and more.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stagekit.audio import AudioError, Pcm, Probe, open_pcm, probe
-from stagekit.tables import SAMPLE_RATE, Reason
 
 from ingest.identity import fingerprint
+from stagekit.audio import AudioError, Pcm, Probe, open_pcm, probe
+from stagekit.tables import SAMPLE_RATE, Reason
 
 MISSING_SHARE = 0.05
 MISSING_S = 1.0
@@ -36,7 +36,8 @@ SILENT_RMS = 0.001
 MAX_HOURS = 24.0
 
 _EXTENSIONS = {
-    "wav": "wav", "flac": "flac", "mp3": "mp3", "aac": "aac", "asf": "wma", "ogg": "ogg", "aiff": "aiff", "avi": "avi", "w64": "w64",
+    "wav": "wav", "flac": "flac", "mp3": "mp3", "aac": "aac", "asf": "wma", "ogg": "ogg", "aiff": "aiff",
+    "avi": "avi", "w64": "w64",
     "mpeg": "mpg", "mpegts": "ts", "caf": "caf", "amr": "amr", "flv": "flv", "au": "au", "nistsphere": "sph",
 }  # fmt: skip
 
@@ -101,8 +102,9 @@ def examine(path: str | Path, *, min_s: float = 1.0, max_hours: float = MAX_HOUR
                 raise AudioRejected(Reason.AUDIO_SILENT, detail, pcm.duration_s)
             prints = fingerprint(block for _, block in pcm.blocks())
             return Audio(
-                duration_s=pcm.duration_s, samples=len(pcm), sample_rate=said.sample_rate, channels=said.channels, codec=said.codec,
-                container=said.container, bit_rate=said.bit_rate, fingerprint=prints.tolist(), extension=_extension(said, path),
+                duration_s=pcm.duration_s, samples=len(pcm), sample_rate=said.sample_rate, channels=said.channels,
+                codec=said.codec, container=said.container, bit_rate=said.bit_rate, fingerprint=prints.tolist(),
+                extension=_extension(said, path),
             )  # fmt: skip
     except AudioError as error:
         reason = Reason.AUDIO_EMPTY if "no samples" in str(error) else Reason.AUDIO_CORRUPT

@@ -8,8 +8,8 @@ MAX_GAP_S = 1.0
 """Rolled-up lines repeat at once; a line said again later is said again."""
 MIN_REPEATS = 3
 MIN_SHARE = 0.3
-"""A file rolls if so many of its neighbouring cues repeat. A refrain makes up a few pairs of a file; of a file that rolls nearly all
-do, or every second one where cues alternate between building a line up and holding it."""
+"""A file rolls if so many of its neighbouring cues repeat. A refrain makes up a few pairs of a file; of a file that rolls
+nearly all do, or every second one where cues alternate between building a line up and holding it."""
 
 
 def collapse(cues: Sequence[Sequence[str]], times: Sequence[tuple[float | None, float | None]]) -> list[list[str]]:

@@ -21,8 +21,8 @@ from ingest.abbreviations import ABBREVIATIONS, PHRASES, SYMBOLS
 _ALPHABETS = {
     "en": "", "nl": "äëïöüéè", "de": "äöüß", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü", "it": "àèéìíîòóùú", "pt": "ãáàâçéêíõóôúü",
 }  # fmt: skip
-"""Letters beyond a–z of languages whose words are folded to their own letters ('café' in English is 'cafe'). Words of other languages
-keep every letter."""
+"""Letters beyond a–z of languages whose words are folded to their own letters ('café' in English is 'cafe'). Words of other
+languages keep every letter."""
 _FOLDS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "th", "ŋ": "ng", "ħ": "h"}
 _CURRENCIES = {"$": "USD", "US$": "USD", "£": "GBP", "€": "EUR", "¥": "JPY", "USD": "USD", "EUR": "EUR", "GBP": "GBP"}
 _CURRENCY_NAMES = {
@@ -34,7 +34,8 @@ UNITS = {
     "ft": "length-foot", "yd": "length-yard", "kg": "mass-kilogram", "g": "mass-gram", "mg": "mass-milligram", "lb": "mass-pound",
     "lbs": "mass-pound", "oz": "mass-ounce", "mph": "speed-mile-per-hour", "km/h": "speed-kilometer-per-hour",
     "kph": "speed-kilometer-per-hour", "Hz": "frequency-hertz", "kHz": "frequency-kilohertz", "MHz": "frequency-megahertz",
-    "GHz": "frequency-gigahertz", "KB": "digital-kilobyte", "MB": "digital-megabyte", "GB": "digital-gigabyte", "TB": "digital-terabyte",
+    "GHz": "frequency-gigahertz", "KB": "digital-kilobyte", "MB": "digital-megabyte", "GB": "digital-gigabyte",
+    "TB": "digital-terabyte",
     "ml": "volume-milliliter", "°C": "temperature-celsius", "°F": "temperature-fahrenheit", "°": "angle-degree",
     "min": "duration-minute", "mins": "duration-minute", "hr": "duration-hour", "hrs": "duration-hour", "sec": "duration-second",
     "secs": "duration-second", "kW": "power-kilowatt", "MW": "power-megawatt", "V": "electric-volt", "%": "concentr-percent",

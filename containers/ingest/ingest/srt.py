@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 CENTISECOND_SHARE = 0.5
-"""A file in which more than half of the fractions have two digits counts in centiseconds. The Internet Archive's ``.asr.srt`` files do:
-3,422 of 3,430 fractions of BOS2015April7.asr.srt have two digits, the other 8 are ``,100``; the times only ascend if every fraction
-is read as n/100."""
+"""A file in which more than half of the fractions have two digits counts in centiseconds. The Internet Archive's ``.asr.srt``
+files do: 3,422 of 3,430 fractions of BOS2015April7.asr.srt have two digits, the other 8 are ``,100``; the times only ascend
+if every fraction is read as n/100."""
 
 TIMING = re.compile(
     r"^\s*(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[,.;:](\d{1,3})\d*)?\s*[-–—]{1,3}\s?>\s*"

@@ -15,7 +15,10 @@ WORD_TIME = re.compile(r"<(?:\d{1,4}:)?\d{1,2}:\d{1,2}[.,]\d{3}>")
 
 @dataclass(frozen=True)
 class Vtt:
-    """A parsed file. ``header`` holds ``Kind``, ``Language`` and the like; ``settings`` is one string a cue, '' if it has none."""
+    """A parsed file.
+
+    ``header`` holds ``Kind``, ``Language`` and the like; ``settings`` is one string a cue, '' if it has none.
+    """
 
     cues: list[RawCue]
     settings: list[str]

@@ -1,4 +1,5 @@
-"""Every audio file of a folder, every line about one and every caption without one comes out once: as an item or with its reason."""
+"""Every audio file of a folder, every line about one and every caption without one comes out once: as an item or with its
+reason."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from ingest.sources import Found, Item, Rejection
 from ingest.sources.folder import SOURCE, digest, discover
 from stagekit.errors import StageError
@@ -74,7 +76,8 @@ def test_an_item_has_every_column_and_keeps_what_else_was_said(folder: Path) -> 
     assert row == {
         "item_id": "folder:7/talk.wav", "source": "folder", "identifier": "7", "url": "https://e.org/7", "title": "A talk",
         "creator": "Ann; Bob", "language": "en", "license_family": "by", "license_version": "4.0", "license_jurisdiction": None,
-        "license_url": BY, "license_evidence": f"metadata.jsonl line 1 license_url: {BY}", "audio_bytes": 24044, "caption_kind": "srt",
+        "license_url": BY, "license_evidence": f"metadata.jsonl line 1 license_url: {BY}", "audio_bytes": 24044,
+        "caption_kind": "srt",
         "claimed_duration_s": 1.5, "added_at": None, "extra": '{"speaker": "x"}', "recording_id": None, "document_id": None,
     }  # fmt: skip
 

@@ -117,7 +117,8 @@ def test_tokens_point_into_the_text() -> None:
     text = "It’s $5.50 at 9 a.m., well-known Dr. X."
     pieces = [(t.word, text[t.char_start : t.char_end]) for t in normalize(text)]
     assert pieces == [
-        ("it's", "It’s"), ("five", "$5.50"), ("dollars", "$5.50"), ("and", "$5.50"), ("fifty", "$5.50"), ("cents", "$5.50"), ("at", "at"),
+        ("it's", "It’s"), ("five", "$5.50"), ("dollars", "$5.50"), ("and", "$5.50"), ("fifty", "$5.50"), ("cents", "$5.50"),
+        ("at", "at"),
         ("nine", "9"), ("a", "a."), ("m", "m."), ("well", "well"), ("known", "known"), ("doctor", "Dr."), ("x", "X"),
     ]  # fmt: skip
 
@@ -147,8 +148,10 @@ def check(text: str, language: str) -> list[Token]:
 TEXTISH = st.lists(
     st.one_of(
         st.sampled_from(
-            "Dr. St. No. Mr IV XIV Henry chapter April 7 2015 1,234 3.5 9:30 a.m. pm $ £5 5.50 % & / - – — ' ’ 1/2 ½ 3rd 1990s '90s U.S. "
-            "w/ # °F km 5km mph http://a.b/c x@y.z www. .com [1] ¹ é e\u0301 ß Ⅳ ٣ 日本 ไทย 00 007 24/7 10-12 555-1234 7. 1er Uhr z. B. ... ( ) "
+            "Dr. St. No. Mr IV XIV Henry chapter April 7 2015 1,234 3.5 9:30 a.m. pm $ £5 5.50 % & / - – — ' ’ 1/2 ½ 3rd 1990s "
+            "'90s U.S. "
+            "w/ # °F km 5km mph http://a.b/c x@y.z www. .com [1] ¹ é e\u0301 ß Ⅳ ٣ 日本 ไทย 00 007 24/7 10-12 555-1234 7. "
+            "1er Uhr z. B. ... ( ) "
             "million \u00a0 \u202f \n İ ﬁ ﷺ 𝔘 \U0001f600 \ud7ff ª º".split(" ")
         ),
         st.text(max_size=3),

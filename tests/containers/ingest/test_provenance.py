@@ -1,4 +1,5 @@
-"""A recogniser's captions are told from people's by what is stated, by name, and by what they look like; the evidence says how."""
+"""A recogniser's captions are told from people's by what is stated, by name, and by what they look like; the evidence says
+how."""
 
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from ingest.provenance import classify
 @pytest.mark.parametrize(
     "name",
     [
-        "talk.asr.srt", "BOS2015April7.asr.srt", "talk.auto.srt", "talk_auto.srt", "talk.en.auto.srt", "talk.auto.en.vtt", "talk.autogen.vtt",
-        "talk.en-auto.srt", "talk.auto-generated.srt", "talk_whisper.srt", "talk.whisper-large-v2.srt", "talk [auto-captions].vtt",
+        "talk.asr.srt", "BOS2015April7.asr.srt", "talk.auto.srt", "talk_auto.srt", "talk.en.auto.srt",
+        "talk.auto.en.vtt", "talk.autogen.vtt",
+        "talk.en-auto.srt", "talk.auto-generated.srt", "talk_whisper.srt", "talk.whisper-large-v2.srt",
+        "talk [auto-captions].vtt",
         "talk.autosub.srt", "TALK.ASR.SRT", "a/b/talk.asr.srt", "talk.machine.srt",
     ],
 )  # fmt: skip
@@ -25,7 +28,8 @@ def test_names_that_say_machine(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "talk.srt", "auto_show_1955.srt", "The Automatic Moving Company.srt", "whispering pines.srt", "machine_age.en.srt", "asrael.srt",
+        "talk.srt", "auto_show_1955.srt", "The Automatic Moving Company.srt", "whispering pines.srt", "machine_age.en.srt",
+        "asrael.srt",
         "automobile.srt", "Generated worlds.vtt", "basra.srt", "kaldis_coffee.srt",
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ingest.recording import AudioRejected, examine
 from stagekit.tables import TABLES, Reason
 
@@ -50,7 +51,8 @@ def test_whole_files_of_every_format_pass(arguments: tuple[str, ...], tmp_path: 
 
 @pytest.mark.parametrize(
     ("suffix", "share", "reason"),
-    [(".mp3", 0.5, Reason.AUDIO_TRUNCATED), (".webm", 0.5, Reason.AUDIO_TRUNCATED), (".flac", 0.9, Reason.AUDIO_TRUNCATED), (".m4a", 0.5, Reason.AUDIO_CORRUPT)],
+    [(".mp3", 0.5, Reason.AUDIO_TRUNCATED), (".webm", 0.5, Reason.AUDIO_TRUNCATED), (".flac", 0.9, Reason.AUDIO_TRUNCATED),
+     (".m4a", 0.5, Reason.AUDIO_CORRUPT)],
 )  # fmt: skip
 def test_cut_off(suffix: str, share: float, reason: Reason, tmp_path: Path) -> None:
     path = tmp_path / f"talk{suffix}"

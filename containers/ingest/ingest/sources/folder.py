@@ -1,9 +1,9 @@
 """A folder of audio files with captions beside them, and an optional ``metadata.jsonl``.
 
-``talk.mp3`` goes with ``talk.srt``, ``talk.vtt`` or ``talk.txt``; between stem and extension may stand a language (``talk.en.srt``) and
-words such as ``asr`` or ``manual``. ``metadata.jsonl`` (in any folder; ``file`` is relative to it) holds one object a recording: ``file``,
-``id``, ``title``, ``creator``, ``language``, ``license_url``, ``source_url``; other keys are kept. Without a license nothing is used, so
-a folder without ``metadata.jsonl`` gives only rejections.
+``talk.mp3`` goes with ``talk.srt``, ``talk.vtt`` or ``talk.txt``; between stem and extension may stand a language
+(``talk.en.srt``) and words such as ``asr`` or ``manual``. ``metadata.jsonl`` (in any folder; ``file`` is relative to it)
+holds one object a recording: ``file``, ``id``, ``title``, ``creator``, ``language``, ``license_url``, ``source_url``; other
+keys are kept. Without a license nothing is used, so a folder without ``metadata.jsonl`` gives only rejections.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from hashlib import md5
 from pathlib import PurePosixPath
 from typing import Any
 
-from stagekit.audio import AudioError, probe
-from stagekit.errors import StageError
-from stagekit.storage import join, local_copy, resolve, sha256_file, to_uri
-from stagekit.tables import Reason
-
 from ingest import licenses
 from ingest.language import same_language
 from ingest.language_tags import bcp47
 from ingest.provenance import classify
 from ingest.sources import Found, Item, Rejection
+from stagekit.audio import AudioError, probe
+from stagekit.errors import StageError
+from stagekit.storage import join, local_copy, resolve, sha256_file, to_uri
+from stagekit.tables import Reason
 
 SOURCE = "folder"
 METADATA = "metadata.jsonl"

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow.compute as pc
 from pydantic import Field
 
 from release.ledger import CHAIN, batch_ledger
 from release.seals import BATCH_KEY, FORMAT, batch_uri
+from stagekit.folder import read_files
 from stagekit.inputs import Input
+from stagekit.ledger import TOLERANCE_S
 from stagekit.stage import RUNTIME, Context, Params, StageError, stage
-from stagekit.storage import join, resolve
+from stagekit.storage import join, local_copy, resolve
 
 
 class SealParams(Params):
@@ -46,6 +49,7 @@ def run(ctx: Context[SealParams]) -> None:
     ledgers = {s: [f.success["ledger"] for f in folders.values() if f.success and f.success["stage"] == s] for s in stages}
     try:
         ledger = batch_ledger(ledgers)
+        _check_segments(ctx.inputs, ledger["kept"]["seconds"])
     except StageError as error:
         raise StageError(f"batch {p.dataset}/{p.language}/{p.key} is not sealed: {error}") from None
     content = {
@@ -83,6 +87,22 @@ def _check_lineage(folders: dict[str, Input]) -> None:
             made_by = source["uri"].rstrip("/").rpartition("/")[2]
             if len(made_by) == 32 and all(c in "0123456789abcdef" for c in made_by) and made_by not in folders:
                 raise StageError(f"{folder.uri} was made from {source['uri']}, which is not among the folders to seal")
+
+
+def _check_segments(inputs: list[Input], kept_s: float) -> None:
+    """The speech of the last stage's segments is what its ledger says went on."""
+    total, rows = 0.0, 0
+    for folder in inputs:
+        if not folder.success or folder.success["stage"] != CHAIN[-1]:
+            continue
+        for name in folder.tables():
+            if name.startswith("segments-"):
+                with local_copy(join(folder.uri, name)) as local:
+                    table = read_files([local], "segments", ["speech_start_s", "speech_end_s"])
+                total += pc.sum(table["speech_end_s"]).as_py() - pc.sum(table["speech_start_s"]).as_py() if len(table) else 0.0
+                rows += len(table)
+    if abs(total - kept_s) > TOLERANCE_S * max(1, rows):
+        raise StageError(f"{CHAIN[-1]} let {kept_s:.3f} s through, but its {rows} segments hold {total:.3f} s of speech")
 
 
 def _relative(uri: str, base: str) -> str:

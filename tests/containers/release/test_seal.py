@@ -110,6 +110,18 @@ def test_a_missing_stage_or_shard_is_named(warehouse: Warehouse):
         warehouse.seal("2026.01", folders)
 
 
+def test_a_ledger_that_is_not_that_of_its_segments_is_not_sealed(warehouse: Warehouse):
+    folders = warehouse.harvest("2026.01", FIRST_MONTH[:1])
+    for folder in folders[3:]:
+        spoil(folder, lambda s: s["ledger"]["out"].update(seconds=s["ledger"]["out"]["seconds"] - 1))
+    spoil(
+        folders[3], lambda s: s["ledger"]["rejected"]["silence"].update(seconds=s["ledger"]["rejected"]["silence"]["seconds"] + 1)
+    )
+    spoil(folders[4], lambda s: s["ledger"]["in"].update(seconds=s["ledger"]["in"]["seconds"] - 1))
+    with pytest.raises(StageError, match="align.score let .* s through, but its [0-9]+ segments hold .* s of speech"):
+        warehouse.seal("2026.01", folders)
+
+
 def test_collect_takes_a_unit_from_the_first_batch_only_and_counts_the_rest(warehouse: Warehouse):
     warehouse.month("2026.01", FIRST_MONTH[:2])
     warehouse.month("2026.02", [FIRST_MONTH[1], *SECOND_MONTH])

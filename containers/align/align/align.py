@@ -1,0 +1,187 @@
+"""Stage ``align``: where each part of the text was said, cut into segments; the rest, second by second, with a reason.
+
+Caption times are not used. The search finds stretches of text in what was heard, forced alignment of the *text* places its words
+and scores them, words that the sound refuses are dropped, and what is left is cut at pauses.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+from stagekit.audio import open_pcm
+from stagekit.stage import Context, Crashed, Params, Reason, stage
+from stagekit.tables import SAMPLE_RATE
+
+from align.accept import accept
+from align.documents import Document, read_documents
+from align.place import place_tokens
+from align.recognizer import HeardWord
+from align.search import search
+from align.segment import segment
+from align.segment_types import SegmentDraft, Stretch
+from align.sphinx_model import load_model
+from align.windows import chains, windows
+
+FOUND_SHARE = 0.1
+"""Of the words heard: where fewer lie in any stretch of the text, the text is not the recording's."""
+
+
+class AlignParams(Params):
+    """What is accepted."""
+
+    min_score: float = Field(-2.5, description="lowest score of a word, smoothed over its neighbours (see align.accept)")
+    min_run: int = Field(3, ge=1, description="fewest accepted words in a row")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One document and what was heard of it."""
+
+    document: Document
+    speech: list[tuple[int, int]]
+    heard: list[HeardWord]
+    params: AlignParams
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What became of a document; together the pieces tile the recording."""
+
+    segments: list[SegmentDraft]
+    stretches: list[Stretch]
+    samples: int
+
+
+@stage(
+    "align",
+    version=1,
+    params=AlignParams,
+    unit="document",
+    reads=["recordings", "documents", "speech", "hypotheses"],
+    writes=["segments", "words"],
+    libraries=["numba", "pocketsphinx"],
+)
+def run(ctx: Context[AlignParams]) -> None:
+    """Inputs: the folders of ``fetch`` and ``recognize``."""
+    for job, aligned in ctx.map(align_document, _jobs(ctx), seconds=lambda job: job.document.duration_s):
+        document = job.document
+        ctx.enter(document.id, document.duration_s)
+        if isinstance(aligned, Crashed):
+            ctx.reject(
+                document.id, Reason.CRASHED, aligned.detail, end_s=document.duration_s, parent_id=document.row["recording_id"]
+            )
+            continue
+        for draft in aligned.segments:
+            _write(ctx, document, draft)
+            ctx.keep(document.id, draft.speech_end_s - draft.speech_start_s)
+        for stretch in aligned.stretches:
+            ctx.reject(
+                document.id, stretch.reason, stretch.detail, start_s=stretch.start_s, end_s=stretch.end_s,
+                unit="recording", row_id=document.row["recording_id"], parent_id=document.id,
+            )  # fmt: skip
+
+
+def _jobs(ctx: Context[AlignParams]) -> list[Job]:
+    speech: dict[str, list[tuple[int, int]]] = {}
+    for row in ctx.rows("speech"):
+        speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
+    heard: dict[str, list[HeardWord]] = {}
+    for row in ctx.rows("hypotheses"):
+        if row["kind"] == "biased":
+            heard.setdefault(row["document_id"], []).append(HeardWord(row["word"], row["start_s"], row["end_s"], row["score"]))
+    return [Job(d, speech[d.id], heard.get(d.id, []), ctx.params) for d in read_documents(ctx) if d.id in speech]
+
+
+def align_document(job: Job) -> Aligned:
+    """Search, place, accept and segment one document."""
+    words = job.document.words
+    islands = search([h.word for h in job.heard], words)
+    runs = chains(islands, job.heard)
+    anchored = frozenset(a.token for run in runs for a in run)
+    tokens = job.document.row["tokens"]
+    spans = [(t["char_start"], t["char_end"]) for t in tokens]
+    with open_pcm(job.document.uri) as pcm:
+        cuts = windows(runs, len(words), pcm.duration_s)
+        placed = place_tokens(_model(), pcm.read, words, cuts, anchored)
+        samples = len(pcm)
+    accepted, refused = accept(placed, words, spans, job.params.min_score, job.params.min_run)
+    segments, stretches = segment(accepted, job.document.row["text"], job.speech, samples, spans=spans, rejected=refused)
+    if len(anchored) < FOUND_SHARE * len(job.heard):
+        stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
+    return Aligned(segments, stretches, samples)
+
+
+def _not_found(stretch: Stretch, found: int, heard: int) -> Stretch:
+    if stretch.reason != Reason.NOT_IN_TRANSCRIPT:
+        return stretch
+    detail = f"{found} of {heard} words heard lie in the text: it is of something else"
+    return Stretch(stretch.start_sample, stretch.end_sample, Reason.TRANSCRIPT_NOT_FOUND, detail)
+
+
+@functools.cache
+def _model() -> Any:
+    return load_model()
+
+
+def segment_id(document_id: str, start_sample: int, end_sample: int) -> str:
+    """Content-addressed id of a segment, hex sha256."""
+    return hashlib.sha256(f"{document_id}\n{start_sample}\n{end_sample}".encode()).hexdigest()
+
+
+def _write(ctx: Context[AlignParams], document: Document, draft: SegmentDraft) -> None:
+    row_id = segment_id(document.id, draft.start_sample, draft.end_sample)
+    frames = [max(w.end_s - w.start_s, 0.01) for w in draft.words]
+    scores = [w.score for w in draft.words]
+    text = document.row["text"]
+    ctx.write(
+        "segments",
+        {
+            "segment_id": row_id,
+            "document_id": document.id,
+            "recording_id": document.row["recording_id"],
+            "language": document.row["language"],
+            "start_sample": draft.start_sample,
+            "end_sample": draft.end_sample,
+            "speech_start_s": draft.speech_start_s,
+            "speech_end_s": draft.speech_end_s,
+            "duration_s": (draft.end_sample - draft.start_sample) / SAMPLE_RATE,
+            "char_start": draft.char_start,
+            "char_end": draft.char_end,
+            "text": draft.text,
+            "text_raw": draft.text_raw,
+            "cut_at_pause": draft.cut_at_pause,
+            "pause_before_s": draft.pause_before_s,
+            "pause_after_s": draft.pause_after_s,
+            "alignment_score": sum(s * f for s, f in zip(scores, frames, strict=True)) / sum(frames),
+            "alignment_score_min": min(smoothed(scores)),
+            "anchored_ratio": sum(w.anchored for w in draft.words) / len(draft.words),
+            **dict.fromkeys(UNSCORED),
+        },
+    )
+    for index, w in enumerate(draft.words):
+        ctx.write(
+            "words",
+            {
+                "segment_id": row_id, "index": index, "char_start": w.char_start, "char_end": w.char_end, "word": w.word,
+                "word_raw": text[w.char_start : w.char_end], "start_s": w.start_s, "end_s": w.end_s, "score": w.score,
+            },
+        )  # fmt: skip
+
+
+UNSCORED = (
+    "language_score", "hypothesis", "cer", "wer", "edge_silence_s", "speech_ratio", "snr_db", "loudness_lufs", "synthetic_voice_score",
+)  # fmt: skip
+"""Columns of `segments` that the stage ``score`` fills."""
+
+
+def smoothed(scores: list[float]) -> list[float]:
+    """Mean of each score and its two neighbours.
+
+    >>> smoothed([0.0, -3.0, 0.0])
+    [-1.5, -1.0, -1.5]
+    """
+    return [sum(part) / len(part) for i in range(len(scores)) if (part := scores[max(0, i - 1) : i + 2])]

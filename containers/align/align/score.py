@@ -1,0 +1,97 @@
+"""Stage ``score``: columns that say how far a segment can be trusted; nothing is dropped here.
+
+CER and WER compare the text with what was heard *without* the document's language model, so that a wrong text cannot make itself
+look right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stagekit.audio import open_pcm
+from stagekit.stage import Context, Crashed, Params, StageError, stage
+
+from align.documents import Document, read_documents
+from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
+from align.recognizer import HeardWord
+
+
+class ScoreParams(Params):
+    """Nothing to choose yet."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One document's segments and what was heard openly."""
+
+    document: Document
+    segments: list[dict[str, Any]]
+    speech: list[tuple[int, int]]
+    heard: list[HeardWord]
+
+
+@stage(
+    "score",
+    version=1,
+    params=ScoreParams,
+    unit="segment",
+    reads=["recordings", "documents", "segments", "speech", "hypotheses"],
+    writes=["segments"],
+    libraries=["jiwer", "pyloudnorm"],
+)
+def run(ctx: Context[ScoreParams]) -> None:
+    """Inputs: the folders of ``fetch``, ``recognize`` and ``align``."""
+    durations = []
+    for job, rows in ctx.map(score_document, _jobs(ctx), seconds=lambda job: job.document.duration_s):
+        if isinstance(rows, Crashed):
+            raise StageError(f"document {job.document.id}: {rows.detail}")
+        for row in rows:
+            seconds = row["speech_end_s"] - row["speech_start_s"]
+            ctx.enter(row["segment_id"], seconds)
+            ctx.write("segments", row)
+            ctx.keep(row["segment_id"], seconds)
+            durations.append(row["duration_s"])
+    if spread := duration_spread(durations):
+        ctx.metrics["durations"] = {k: round(v, 3) for k, v in vars(spread).items()}
+
+
+def _jobs(ctx: Context[ScoreParams]) -> list[Job]:
+    segments: dict[str, list[dict[str, Any]]] = {}
+    for row in ctx.rows("segments"):
+        segments.setdefault(row["document_id"], []).append(row)
+    speech: dict[str, list[tuple[int, int]]] = {}
+    for row in ctx.rows("speech"):
+        speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
+    heard: dict[str, list[HeardWord]] = {}
+    for row in ctx.rows("hypotheses"):
+        if row["kind"] == "open":
+            heard.setdefault(row["document_id"], []).append(HeardWord(row["word"], row["start_s"], row["end_s"], row["score"]))
+    return [
+        Job(d, segments[d.id], speech.get(d.id, []), heard.get(d.id, [])) for d in read_documents(ctx) if d.id in segments
+    ]
+
+
+def score_document(job: Job) -> list[dict[str, Any]]:
+    """The rows of one document's segments, scored."""
+    with open_pcm(job.document.uri) as pcm:
+        return [_scored(row, job, pcm.read(row["start_sample"], row["end_sample"])) for row in job.segments]
+
+
+def _scored(row: dict[str, Any], job: Job, samples: Any) -> dict[str, Any]:
+    start, end = row["start_sample"], row["end_sample"]
+    speech = [(max(a, start) - start, min(b, end) - start) for a, b in job.speech if a < end and b > start]
+    hypothesis = " ".join(
+        w.word for w in job.heard if row["speech_start_s"] <= (w.start_s + w.end_s) / 2 < row["speech_end_s"]
+    )
+    cer, wer = error_rates(row["text"], hypothesis)
+    rate = 16_000
+    return row | {
+        "hypothesis": hypothesis,
+        "cer": cer,
+        "wer": wer,
+        "edge_silence_s": edge_silence_s(start, round(row["speech_start_s"] * rate), round(row["speech_end_s"] * rate), end),
+        "speech_ratio": speech_ratio(speech, 0, end - start),
+        "snr_db": snr_db(samples, speech),
+        "loudness_lufs": loudness_lufs(samples),
+    }

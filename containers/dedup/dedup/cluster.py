@@ -52,7 +52,7 @@ def _shingle(unit: _Text) -> np.ndarray:
     "cluster",
     version=1,
     params=ClusterParams,
-    unit="document or recording",
+    unit="member",
     reads=["origins", "items", "recordings", "documents", "segments"],
     writes=["clusters"],
     libraries=["datasketch", "numpy"],

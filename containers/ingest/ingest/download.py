@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from stagekit.storage import local_copy, resolve
 from stagekit.tables import Reason
 
 CHUNK = 1 << 20
+BLOCK = 1 << 16
+"""Bytes of an answer that are waited for: small, so that a slow download hears that it shall stop."""
 """Bytes per read of a local file."""
 BLOCK = 1 << 16
 """Most bytes per read from a connection, and most that a kill can lose."""
@@ -65,7 +68,13 @@ class Downloaded:
 
 
 def download(
-    url: str, dest: str | Path, *, md5: str | None = None, size: int | None = None, client: Client | None = None
+    url: str,
+    dest: str | Path,
+    *,
+    md5: str | None = None,
+    size: int | None = None,
+    client: Client | None = None,
+    stop: threading.Event | None = None,
 ) -> Downloaded:
     """Get a file, from the web or from storage.
 
@@ -75,6 +84,7 @@ def download(
         md5: hex digest the bytes must have. Where it does not fit, the file is fetched once more from its start.
         size: bytes it must have.
         client: HTTP client, shared with other downloads.
+        stop: once set by another thread, ends the download; what has arrived stays.
 
     Raises:
         ChecksumMismatch: md5 or size were wrong twice.
@@ -92,7 +102,7 @@ def download(
             job = _Job(url, file, Path(f"{part}.json"), size)
             for last in (False, True):
                 if re.match(r"(?i)https?://", url):
-                    job.fetch(client or Client())
+                    job.fetch(client or Client(), stop)
                 else:
                     job.copy()
                 file.flush()
@@ -142,9 +152,9 @@ class _Job:
         except PermissionError as error:
             raise DownloadError(f"{self.url}: {error.strerror}") from None
 
-    def fetch(self, client: Client) -> None:
+    def fetch(self, client: Client, stop: threading.Event | None) -> None:
         """Until the server says that it was all."""
-        patience = client.patience()
+        patience = client.patience(stop)
         try:
             while not self._request(client, patience):
                 if self.restarts > MAX_RESTARTS:

@@ -72,7 +72,13 @@ class Patience:
         self.progressed()
 
     def progressed(self) -> None:
-        """Something arrived."""
+        """Something arrived.
+
+        Raises:
+            GaveUp: ``stop`` is set.
+        """
+        if self.stop.is_set():
+            raise GaveUp("stopped")
         self.failures = 0
         self.deadline = time.monotonic() + self.manners.patience_s
 

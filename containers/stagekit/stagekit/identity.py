@@ -37,16 +37,17 @@ MIN_COVERAGE = 0.5
 BLOCK = 5 * FRAMES_PER_SECOND
 """Frames judged at a time, so that a cut or an insertion costs no more than its own length."""
 
-KEYS_PER_RECORDING = 4096
-"""Values of one recording in the index: all of the first 7 minutes' worth; longer ones are thinned, the same values in each."""
+KEYS_PER_RECORDING = 1024
+"""Most values of one recording in the index. Recordings over 100 s are thinned to it, the same values in each, so a copy still has
+15 in common where 3 % of values survive (the worst seen), and an excerpt of 1/30 of a recording where 25 % do (the usual)."""
 NEIGHBOURS = 8
 """Postings of the same value that one posting is compared with."""
 MIN_VOTES = 2
 """Values in common at about one offset before two recordings are compared in full."""
 MAX_OFFSETS = 8
 """Offsets tried for one pair: enough for seven cuts or insertions."""
-VOTES_IN_MEMORY = 50_000_000
-"""8 bytes each, and as much again to sort; beyond this the recordings are gone through in several passes."""
+VOTES_IN_MEMORY = 5_000_000
+"""About 100 bytes each while they are counted; beyond this the recordings are gone through in several passes."""
 
 _OFFSET_BITS = 23
 _OFFSET_ZERO = 1 << (_OFFSET_BITS - 1)

@@ -38,8 +38,8 @@ BLOCK = 5 * FRAMES_PER_SECOND
 """Frames judged at a time, so that a cut or an insertion costs no more than its own length."""
 
 KEYS_PER_RECORDING = 1024
-"""Most values of one recording in the index. Recordings over 100 s are thinned to it, the same values in each: a copy still has 15
-in common where 3 % of values survive (the worst seen), and an excerpt of 1/30 of a recording has 4 where 25 % do (the usual)."""
+"""Most values of one recording in the index. Recordings over 100 s are thinned to it, the same values in each: a copy still has
+15 in common where 3 % of values survive (the worst seen), and an excerpt of 1/30 of a recording has 4 where 25 % do."""
 NEIGHBOURS = 8
 """Postings of the same value that one posting is compared with."""
 MIN_VOTES = 2

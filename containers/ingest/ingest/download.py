@@ -30,8 +30,6 @@ from stagekit.storage import local_copy, resolve
 from stagekit.tables import Reason
 
 CHUNK = 1 << 20
-BLOCK = 1 << 16
-"""Bytes of an answer that are waited for: small, so that a slow download hears that it shall stop."""
 """Bytes per read of a local file."""
 BLOCK = 1 << 16
 """Most bytes per read from a connection, and most that a kill can lose."""

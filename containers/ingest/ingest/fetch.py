@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,12 +95,12 @@ def run(ctx: Context[FetchParams]) -> None:
     if not items:
         raise EmptyInput("no items in " + ", ".join(i.uri + (f"#{i.shard}" if i.shard else "") for i in ctx.inputs))
     results: list[tuple[dict[str, Any], Fetched | Refused]] = []
-    prepared = _prepared(items, ctx)
-    for job, result in ctx.map(work, prepared, seconds=_seconds, total=len(items)):
-        item = job.item if isinstance(job, Job) else job[0]
-        if isinstance(result, Crashed):
-            result = Refused(Reason.CRASHED, result.detail)
-        results.append((item, result))
+    with closing(_prepared(items, ctx)) as prepared:
+        for job, result in ctx.map(work, prepared, seconds=_seconds, total=len(items)):
+            item = job.item if isinstance(job, Job) else job[0]
+            if isinstance(result, Crashed):
+                result = Refused(Reason.CRASHED, result.detail)
+            results.append((item, result))
     _write(ctx, results)
 
 
@@ -110,34 +112,40 @@ def _seconds(job: Job | tuple[dict[str, Any], Refused]) -> float:
 # before the workers: threads that wait for servers
 
 
-def _prepared(items: list[dict[str, Any]], ctx: Context[FetchParams]) -> Iterator[Job | tuple[dict[str, Any], Refused]]:
+def _prepared(
+    items: list[dict[str, Any]], ctx: Context[FetchParams]
+) -> Generator[Job | tuple[dict[str, Any], Refused], None, None]:
     """Each item with its files, in order; a few downloads run ahead of the workers, never so many that the disk fills."""
     client = Client(Manners(connections=ctx.params.connections, contact=ctx.params.contact))
     waiting: deque[Future[Job | tuple[dict[str, Any], Refused]]] = deque()
-    pool = ThreadPoolExecutor(ctx.params.connections, thread_name_prefix="fetch")
+    pool, stop = ThreadPoolExecutor(ctx.params.connections, thread_name_prefix="fetch"), threading.Event()
     try:
         for item in items:
-            waiting.append(pool.submit(prepare, item, ctx.params, client))
+            waiting.append(pool.submit(prepare, item, ctx.params, client, stop))
             if len(waiting) > 2 * ctx.params.connections:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
+        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def prepare(item: dict[str, Any], params: FetchParams, client: Client) -> Job | tuple[dict[str, Any], Refused]:
-    """Get an item's caption and read it, then its audio.
+def prepare(
+    item: dict[str, Any], params: FetchParams, client: Client, stop: threading.Event | None = None
+) -> Job | tuple[dict[str, Any], Refused]:
+    """Get an item's caption and read it, then its audio; ``stop``, once set, ends downloads.
 
     Raises:
         StageError: no space left: that is not the item's fault.
     """
     scratch = _incoming(params.store, item["item_id"])
     try:
-        caption, _ = _get(item["caption_uri"], scratch / "caption", *_promised(item), client)
+        caption, _ = _get(item["caption_uri"], scratch / "caption", *_promised(item), client, stop)
         written = draft(caption.read_bytes(), item, machine_captions=params.machine_captions)
-        path, kept = _get(item["audio_uri"], scratch / "audio", item["audio_md5"], item["audio_bytes"], client)
+        path, kept = _get(item["audio_uri"], scratch / "audio", item["audio_md5"], item["audio_bytes"], client, stop)
     except CaptionRejected as error:
+        _remove(scratch / "caption")
         return item, Refused(error.reason, error.detail)
     except DownloadError as error:
         return item, Refused(error.reason, str(error))
@@ -160,14 +168,16 @@ def _incoming(store: str, item_id: str) -> Path:
     return base / hashlib.sha256(item_id.encode()).hexdigest()
 
 
-def _get(uri: str, dest: Path, md5: str | None, size: int | None, client: Client) -> tuple[Path, bool]:
+def _get(
+    uri: str, dest: Path, md5: str | None, size: int | None, client: Client, stop: threading.Event | None
+) -> tuple[Path, bool]:
     """A local path of an object, and whether it is the source's own.
 
     Raises:
         DownloadError: it cannot be had, or is not what the source says.
     """
     if "://" in uri and not uri.startswith("file://"):
-        return download(uri, dest, md5=md5, size=size, client=client).path, False
+        return download(uri, dest, md5=md5, size=size, client=client, stop=stop).path, False
     store, inside = resolve(uri)
     path = store.local(inside)
     assert path is not None
@@ -209,12 +219,17 @@ def work(job: Job | tuple[dict[str, Any], Refused]) -> Fetched | Refused:
 def _tidy(job: Job) -> None:
     """Remove what was downloaded; it is stored, or will not do."""
     if not job.kept:
-        job.path.unlink(missing_ok=True)
-        (job.path.parent / "caption").unlink(missing_ok=True)
-        try:
-            job.path.parent.rmdir()
-        except OSError:
-            pass
+        _remove(job.path, job.path.parent / "caption")
+
+
+def _remove(*files: Path) -> None:
+    """Remove downloads of one item, and its folder if nothing else is in it."""
+    for file in files:
+        file.unlink(missing_ok=True)
+    try:
+        files[0].parent.rmdir()
+    except OSError:
+        pass
 
 
 # after the workers

@@ -236,3 +236,27 @@ def test_from_the_internet_archive(tmp_path: Path, archive: Any) -> None:
     assert Path(recording["uri"]).read_bytes() == talk
     assert archive.count("machine/t.mp3") == 0  # its audio was not downloaded
     assert not [p for p in (tmp_path / "recordings" / ".incoming").rglob("*") if p.is_file()]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "::1"])
+def test_a_fetch_that_is_told_to_stop_does_not_wait_for_its_downloads(tmp_path: Path, archive: Any) -> None:
+    from archive_server import Fault
+
+    talk = (SAMPLES / "udhr_preamble.mp3").read_bytes()
+    text = SRT.replace("Hello there.", "Whereas recognition of the inherent dignity of all members of the human family.").encode()
+    kinds = [{"name": "t.mp3", "format": "VBR MP3", "length": "2:28"}, {"name": "t.srt", "format": "SubRip"}]
+    archive.add("talk", kinds, content={"t.mp3": talk, "t.srt": text})
+    archive.faults.append(Fault("t.mp3", "slow", 20_000))  # a minute's worth
+    found = ingest("discover", tmp_path, {"source": "internet_archive", "location": archive.url, "month": "2026.10"})
+    argv = command("fetch", tmp_path, {"store": str(tmp_path / "recordings")}, found["output"])
+    process = subprocess.Popen(argv, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not archive.served["talk/t.mp3"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert time.monotonic() - started < 30
+    assert not list((tmp_path / "fetch").glob("*"))
+    assert list((tmp_path / "recordings" / ".incoming").rglob("*.part"))  # what has arrived stays

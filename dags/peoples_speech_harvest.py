@@ -93,11 +93,11 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
         fetched, heard, aligned, scored = made
         gates = [
             here.stage(
-                BATCH, "quality", "check", task_id=f"gate_{suite}", inputs=inputs, retries=0,
+                BATCH, "quality", "check", task_id=f"gate_{suite}", inputs=inputs, roles=roles, retries=0,
                 trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # a shard that had nothing left does not open the gate
                 stage_params={"suite": suite, "report": "{{ reports(dag_run, params) }}/" + suite},
             )
-            for suite, inputs in {"recordings": [fetched], "segments": [scored]}.items()
+            for suite, inputs, roles in (("recordings", [fetched], {}), ("segments", [scored], {"words": aligned}))
         ]  # fmt: skip
         seal = here.stage(
             BATCH, "release", "seal", inputs=[discover.made, fetched, heard, aligned, scored],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -156,6 +157,7 @@ def report(root: str) -> int:
 
 def main() -> None:
     """Start Airflow unless it runs, run the demo, stop what was started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     started = time.monotonic()
     root = Settings.from_env().root
     mine = server.running() is None
@@ -166,6 +168,8 @@ def main() -> None:
         demo(airflow, root, started)
     except (DemoError, ApiError, server.ServerError) as error:
         sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. What was finished is kept: the next demo goes on from there.")
     finally:
         if mine:
             server.stop()

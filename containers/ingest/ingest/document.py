@@ -18,8 +18,8 @@ from ingest.provenance import classify
 from stagekit.tables import Reason
 
 SURE = 0.9
-"""Probability from which a text's language counts as known. Over 784 texts of 60 and 100 characters in 13 languages nothing was wrong
-(README); below this, a text may be a mixture."""
+"""Probability from which a text's language counts as known. Over 784 texts of 60 and 100 characters in 13 languages nothing was
+wrong (README); below this, a text may be a mixture."""
 
 
 class CaptionRejected(Exception):  # noqa: N818 - a decision, not a failure

@@ -101,14 +101,14 @@ def harvest(source: Path, work: Path, workers: int | None = None) -> Run:
 
 def read(run: Run, folders: list[str]) -> None:
     """Fill a Run from the folders of discover, fetch, recognize, align and score."""
-    _, fetched, _, _, scored = folders
+    _, fetched, _, aligned, scored = folders
     of_document = {i["document_id"]: i["identifier"] for i in rows(fetched, "items") if i["document_id"]}
     of_recording = {i["recording_id"]: i["identifier"] for i in rows(fetched, "items") if i["recording_id"]}
     for document in rows(fetched, "documents"):
         if document["document_id"] in of_document:
             run.documents[of_document[document["document_id"]]] = document["text"]
     words: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for word in rows(scored, "words"):
+    for word in rows(aligned, "words"):
         words[word["segment_id"]].append(word)
     found: dict[str, list[Segment]] = defaultdict(list)
     for s in rows(scored, "segments"):
@@ -132,6 +132,11 @@ def read(run: Run, folders: list[str]) -> None:
             )
             rejected[item].append(r)
     run.rejections = dict(rejected)
+
+
+def everything(_: Segment) -> bool:
+    """Keeps what alignment kept."""
+    return True
 
 
 def policy(path: Path = POLICY) -> Keep:

@@ -45,6 +45,14 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Views:
+    """The same documents twice: all that alignment kept, and what of it the release policy would take (CER and other bounds)."""
+
+    aligned: dict[str, Condition]
+    released: dict[str, Condition]
+
+
+@dataclass(frozen=True)
 class Promise:
     """A promised bound, and what was measured."""
 
@@ -110,8 +118,8 @@ def promises(found: dict[str, Condition], drift: dict[str, Figure] | None = None
 def table(found: dict[str, Condition]) -> str:
     """One row a condition, Markdown."""
     head = [
-        "condition", "documents", "minutes", "speech kept %", "aligned %", "words of the text kept %", "kept words wrong %",
-        "misplaced %", "untold speech in kept segments %", "survives %", "start error ms (median; 95 %)",
+        "condition", "documents", "minutes", "speech kept %", "words of the text kept %", "kept words wrong %",
+        "misplaced %", "untold speech in segments %", "survives %", "start error ms (median; 95 %)",
         "end error ms (median; 95 %)", "first words' start ms (median; 95 %)",
     ]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -121,7 +129,7 @@ def table(found: dict[str, Condition]) -> str:
         c, k = found[name], found[name].counts
         turned = f" ({c.rejected_documents} turned away)" if c.rejected_documents else ""
         cells = [TITLES[name], f"{c.documents}{turned}", f"{c.seconds / 60:.1f}"]
-        cells += [share(x).text(100) for x in (k.kept, k.aligned, k.kept_text)] + [share(k.wrong).text(100, 2)]
+        cells += [share(x).text(100) for x in (k.kept, k.kept_text)] + [share(k.wrong).text(100, 2)]
         cells += [share(x).text(100) for x in (k.misplaced, k.untold, k.survived)]
         for errors in (k.start_errors, k.end_errors, k.first_word_errors):
             cells.append(f"{ms(errors, 0.5).text(1000, 0)}; {ms(errors, 0.95).text(1000, 0)}")
@@ -160,10 +168,19 @@ def machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores, {name}, Python {platform.python_version()}"
 
 
-def markdown(found: dict[str, Condition], drift: dict[str, Figure] | None, side: str, seconds: dict[str, float]) -> str:
+def all_promises(views: Views, drift: dict[str, Figure] | None) -> list[Promise]:
+    """The promises, on what alignment kept and on what is released of it (edges are the same segments': only once)."""
+    released = [p for p in promises(views.released) if ": segment " not in p.name]
+    return promises(views.aligned, drift) + [Promise(f"released: {p.name}", p.bound, p.figure, p.scale, p.met) for p in released]
+
+
+def markdown(views: Views, drift: dict[str, Figure] | None, side: str, seconds: dict[str, float]) -> str:
     """The whole report."""
-    rows = [f"| {p.name} | {p.bound} | {p.figure.text(p.scale, 2 if p.scale == 100 else 0)} | {'yes' if p.met else '**no**'} |"
-            for p in promises(found, drift)]  # fmt: skip
+    found = views.aligned
+    rows = [
+        f"| {p.name} | {p.bound} | {p.figure.text(p.scale, 2 if p.scale == 100 else 0)} | {'yes' if p.met else '**no**'} |"
+        for p in all_promises(views, drift)
+    ]
     hours, documents = sum(c.seconds for c in found.values()) / 3600, sum(c.documents for c in found.values())
     parts = [
         "# Known answers\n",
@@ -173,11 +190,14 @@ def markdown(found: dict[str, Condition], drift: dict[str, Figure] | None, side:
         "Made by `make known-answers` (tests/known_answers/README.md says what each figure means). In brackets the 95 %",
         "interval; n counts clips (kept), segments (wrong, errors) or pieces of text (added).\n",
         "## Promises\n",
+        "Of what alignment kept; rows that begin with *released* are of what the release policy would take of it.\n",
         "| what | promised | measured | met |\n|---|---|---|---|",
         *rows,
-        "\n## By condition\n",
+        "\n## By condition: as aligned\n",
         table(found),
-        f"\n## Length of kept segments (right text)\n\n{durations(found)}",
+        "\n## By condition: as released (CER under 38 % against open decoding, and the policy's other bounds)\n",
+        table(views.released),
+        f"\n## Length of segments (right text)\n\n{durations(found)}",
         f"\n## Cuts (clean readings)\n\n{cuts(found)}",
     ]
     if drift:

@@ -150,6 +150,16 @@ def test_onset_of_a_tone_burst_is_measured_and_a_slow_rise_is_not_sharp() -> Non
     assert not measure(slow.astype(np.float32)).sharp_onset
 
 
+def test_a_click_at_the_end_is_no_speech() -> None:
+    rng = np.random.default_rng(0)
+    sound = (1e-4 * rng.normal(size=3 * 16000)).astype(np.float32)
+    sound[8000:24000] += np.float32(0.3) * np.sin(2 * np.pi * 200 * np.arange(16000) / 16000).astype(np.float32)
+    sound[40000:41000] += (0.1 * rng.normal(size=1000)).astype(np.float32)
+    found = measure(sound)
+    assert found.offset_s == pytest.approx(1.5, abs=0.006) and found.sharp_offset
+    assert len(found.active) == 1 and found.active[0][1] == pytest.approx(1.5, abs=0.02)
+
+
 def test_readers_keep_their_side_and_all_are_listed() -> None:
     clips = [*english_clips(), *long_recordings()]
     assert len({c.reader for c in clips}) >= 198 and all(side(c.reader) in ("tune", "measure") for c in clips)

@@ -9,7 +9,7 @@ import pytest
 from corpus import Document, make, write
 from evaluate import Counts, evaluate
 from intervals import quantile, share
-from pipeline import Run, harvest, policy
+from pipeline import Run, everything, harvest
 from sources import Clip, english_clips, side
 
 CLIPS = 9
@@ -34,7 +34,7 @@ def counts(answers: tuple[dict[str, Document], Run], condition: str) -> Counts:
     """One document compared."""
     documents, run = answers
     doc = documents[condition]
-    return evaluate(doc, run.documents.get(doc.id, ""), run.segments.get(doc.id, []), policy())
+    return evaluate(doc, run.documents.get(doc.id, ""), run.segments.get(doc.id, []), everything)
 
 
 def test_most_of_a_clean_reading_is_kept_where_it_was_said(answers: tuple[dict[str, Document], Run]) -> None:

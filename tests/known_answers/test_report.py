@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evaluate import Counts, Segment
 from pipeline import policy
-from report import Condition, markdown, promises
+from report import Condition, Views, markdown, promises
 
 
 def counts(kept: float, wrong: float, start_error: float) -> Counts:
@@ -42,7 +42,8 @@ def test_added_words_are_promised_as_rejected_and_a_wrong_text_as_gone() -> None
 
 
 def test_the_report_holds_every_condition_and_the_machine() -> None:
-    text = markdown({"clean": Condition(counts(0.97, 0.0, 0.03), 4, 1, 600.0)}, None, "measure", {"align": 3.0})
+    clean = Condition(counts(0.97, 0.0, 0.03), 4, 1, 600.0)
+    text = markdown(Views({"clean": clean}, {"clean": clean}), None, "measure", {"align": 3.0})
     assert "| clean readings, right text | 4 (1 turned away) | 10.0 | 97.0" in text
     assert "| clean: segment start, median error | ≤ 25 ms | 30 (30–30), n=20 | **no** |" in text
     assert "in a pause under 50 ms: 50.0 (" in text and " cores, " in text

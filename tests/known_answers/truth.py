@@ -8,9 +8,12 @@ counts as *sharp*, and only then as truth, when all of this holds:
 * the level goes from `FLOOR_MARGIN_DB` over the floor (a listener would not hear less) to `SPEECH_MARGIN_DB` under the speech
   level (nobody would call it a pause) within `SHARP_START_S`, or falls back within `SHARP_END_S` (rooms ring); the truth is the
   middle, so it is off by at most half of that: 20 ms for a start, 40 ms for an end;
-* nothing else (a click, a breath) rises over the floor's margin in the `QUIET_S` outside it.
+* nothing else (a click, a breath) rises over the floor's margin in the `QUIET_S` outside it;
+* lone bursts under `CLICK_S` at a clip's ends, with `QUIET_S` of quiet between them and the speech, are no speech: that is the
+  mouse that ends a recording.
 
-The thresholds were set before the aligner was first run, by the definition above, and not changed since.
+The thresholds were set before the aligner was first run. The last rule came after: a click at the end of a clip (of a reader who
+tunes) had been taken for its last word.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ PAUSE_S = 0.30
 """A shorter quiet stretch is part of speech (stop closures reach 0.15 s)."""
 BLIP_S = 0.06
 """A shorter loud stretch with pauses around it is a click, not speech."""
+CLICK_S = 0.15
+"""A lone burst at a clip's end that is shorter is no word: the shortest words of one syllable said alone take 0.2 s."""
 _STEP = FRAME / RATE
 
 Mask = npt.NDArray[np.bool_]
@@ -82,13 +87,29 @@ def measure(clip: Signal) -> Speech:
     floor = max(float(np.percentile(levels, 5)), -75.0)
     # Speech for counting seconds: over the middle between floor and speech, yet never more than 25 dB under speech.
     over = levels > max(top - 25.0, (floor + top) / 2 - 5.0)
-    active = runs(smooth(over, int(PAUSE_S / _STEP), int(BLIP_S / _STEP)))
+    active = runs(smooth(_without_clicks(over), int(PAUSE_S / _STEP), int(BLIP_S / _STEP)))
     if not active:
         raise ValueError("no speech: nothing stands over the floor")
     onset, sharp_onset = _edge(levels, active[0][0], floor, top, SHARP_START_S)
     backwards, sharp_offset = _edge(levels[::-1], len(levels) - active[-1][1], floor, top, SHARP_END_S)
     offset = len(levels) * _STEP - backwards
     return Speech(tuple((a * _STEP, b * _STEP) for a, b in active), onset, offset, sharp_onset, sharp_offset)
+
+
+def _without_clicks(over: Mask) -> Mask:
+    """The mask without lone bursts at its ends."""
+    bursts = runs(_closed(over, 8))
+    for order in (1, -1):
+        while len(bursts) > 1:
+            edge, inner = bursts[::order][:2]
+            quiet = inner[0] - edge[1] if order == 1 else edge[0] - inner[1]
+            if (edge[1] - edge[0]) * _STEP >= CLICK_S or quiet * _STEP < QUIET_S:
+                break
+            bursts.remove(edge)
+    out = np.zeros_like(over)
+    for a, b in bursts:
+        out[a:b] = over[a:b]
+    return out
 
 
 def _edge(levels: npt.NDArray[np.float64], first: int, floor: float, top: float, within_s: float) -> tuple[float, bool]:

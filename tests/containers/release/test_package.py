@@ -182,3 +182,13 @@ def test_paths_of_packed_files():
     assert path == "data/noisy-by/dev-00012-0f0f0f0f0f0f.parquet" and shard_number(path) == 12
     with pytest.raises(ValueError, match="not the path"):
         shard_number("data/noisy-by/dev.parquet")
+
+
+def test_every_image_decodes_with_the_same_ffmpeg():
+    """Else a clip would not be the samples that were aligned."""
+    import re
+
+    locks = sorted((Path(__file__).parents[3] / "containers").glob("*/requirements.txt"))
+    found = {lock.parent.name: re.findall(r"^imageio-ffmpeg==(\S+)", lock.read_text(), re.M) for lock in locks}
+    versions = {v for mine in found.values() for v in mine}
+    assert {"release", "align", "ingest"} <= {name for name, mine in found.items() if mine} and len(versions) == 1, found

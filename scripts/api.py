@@ -70,10 +70,10 @@ class Api:
         return answer
 
     def log(self, dag_id: str, run_id: str, task: dict[str, Any]) -> list[str]:
-        """The log lines of a task's last try."""
+        """The log lines of a task's last try; an exception is its type and message."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{max(1, task['try_number'])}"
         content = self.call("GET", path, map_index=task["map_index"])["content"]
-        return [str(line["event"]) if isinstance(line, dict) else str(line) for line in content]
+        return [text for line in content for text in _log_text(line)]
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Content-Type": "application/json"}
@@ -89,6 +89,13 @@ class Api:
         except (OSError, ValueError) as error:
             raise ApiError(f"{method} {path}: {error}") from error
         return json.loads(content) if content else None
+
+
+def _log_text(line: Any) -> list[str]:
+    if not isinstance(line, dict):
+        return [str(line)]
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or []]
+    return [str(line["event"]), *errors]
 
 
 def free_port() -> int:

@@ -83,7 +83,7 @@ class Follower:
         self.seen[name] = state
 
     def _why(self, task: dict[str, Any]) -> str:
-        error = [x for x in self._log(task) if x.strip()][-12:]
+        error = [x for x in self._log(task) if x.strip() and not x.startswith("::")][-12:]
         return f"{self.dag_id} {task['task_id']} failed:\n  " + "\n  ".join(error)
 
     def _log(self, task: dict[str, Any]) -> list[str]:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
-from stagekit.audio import open_pcm
-from stagekit.stage import Context, Crashed, Params, Reason, stage
-from stagekit.tables import SAMPLE_RATE
 
 from align.accept import accept
 from align.documents import Document, read_documents
+from align.edges import refine
+from align.language import foreign
 from align.place import place_tokens
 from align.recognizer import HeardWord
 from align.search import search
@@ -25,6 +24,9 @@ from align.segment import segment
 from align.segment_types import SegmentDraft, Stretch
 from align.sphinx_model import load_model
 from align.windows import chains, windows
+from stagekit.audio import open_pcm
+from stagekit.stage import Context, Crashed, Params, Reason, stage
+from stagekit.tables import SAMPLE_RATE
 
 FOUND_SHARE = 0.1
 """Of the words heard: where fewer lie in any stretch of the text, the text is not the recording's."""
@@ -33,7 +35,10 @@ FOUND_SHARE = 0.1
 class AlignParams(Params):
     """What is accepted."""
 
-    min_score: float = Field(-2.5, description="lowest score of a word, smoothed over its neighbours (see align.accept)")
+    min_score: float = Field(
+        -1.7,
+        description="lowest score of a word, smoothed over its neighbours (align.accept); 1 in 1,000 right words has under -1.6",
+    )
     min_run: int = Field(3, ge=1, description="fewest accepted words in a row")
 
 
@@ -106,13 +111,26 @@ def align_document(job: Job) -> Aligned:
     spans = [(t["char_start"], t["char_end"]) for t in tokens]
     with open_pcm(job.document.uri) as pcm:
         cuts = windows(runs, len(words), pcm.duration_s)
-        placed = place_tokens(_model(), pcm.read, words, cuts, anchored)
         samples = len(pcm)
+        placed = refine(place_tokens(_model(), pcm.read, words, cuts, anchored), pcm.read, samples)
+    if why := foreign(_model(), placed):
+        return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
     accepted, refused = accept(placed, words, spans, job.params.min_score, job.params.min_run)
     segments, stretches = segment(accepted, job.document.row["text"], job.speech, samples, spans=spans, rejected=refused)
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
     return Aligned(segments, stretches, samples)
+
+
+def _tile(speech: list[tuple[int, int]], samples: int, reason: Reason, detail: str) -> list[Stretch]:
+    """The whole recording as stretches: speech for a reason, silence between."""
+    out, at = [], 0
+    for start, end in sorted(speech):
+        if start > at:
+            out.append(Stretch(at, start, Reason.SILENCE, "no speech"))
+        out.append(Stretch(max(at, start), end, reason, detail))
+        at = end
+    return [*out, Stretch(at, samples, Reason.SILENCE, "no speech")] if at < samples else out
 
 
 def _not_found(stretch: Stretch, found: int, heard: int) -> Stretch:
@@ -173,7 +191,8 @@ def _write(ctx: Context[AlignParams], document: Document, draft: SegmentDraft) -
 
 
 UNSCORED = (
-    "language_score", "hypothesis", "cer", "wer", "edge_silence_s", "speech_ratio", "snr_db", "loudness_lufs", "synthetic_voice_score",
+    "language_score", "hypothesis", "cer", "wer", "edge_silence_s", "speech_ratio", "snr_db", "loudness_lufs",
+    "synthetic_voice_score",
 )  # fmt: skip
 """Columns of `segments` that the stage ``score`` fills."""
 

@@ -96,7 +96,7 @@ def cepstra(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     x = np.concatenate([[x[0] - 0.97 * 0.0], x[1:] - 0.97 * x[:-1]])
     frames = np.lib.stride_tricks.sliding_window_view(x, WINDOW)[::HOP][:n]
     window = 0.54 - 0.46 * np.cos(2.0 * np.pi * np.arange(WINDOW) / (WINDOW - 1))
-    mel = np.empty((n, N_FILTERS))
+    mel: NDArray[np.float64] = np.empty((n, N_FILTERS))
     for at in range(0, n, 4000):  # bounds the memory of the spectra
         power = np.abs(np.fft.rfft(frames[at : at + 4000] * window, N_FFT)) ** 2
         mel[at : at + 4000] = power @ _filters()

@@ -48,6 +48,8 @@ class PlacedWord:
     end_s: float
     score: float
     """Log-likelihood ratio per frame against the free phone loop; 0 is as good as any phones."""
+    phones: tuple[tuple[int, int], ...] = ()
+    """(phone id, frames of 10 ms) of the pronunciation that fits best."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,11 @@ def place_words(
     for first, last in zip(np.append(0, edges), np.append(edges, len(owner)), strict=True):
         start, end = _seconds(first), _seconds(last)
         if owner[first] >= 0:
-            found.append(PlacedWord(int(owner[first]), start, end, float(ratio[first:last].mean())))
+            inside = path[first:last]
+            at, frames = np.unique(graph.position[inside], return_counts=True)
+            names = graph.phone[inside[np.searchsorted(graph.position[inside], at)]]
+            phones = tuple((int(p), int(n)) for p, n in zip(names, frames, strict=True))
+            found.append(PlacedWord(int(owner[first]), start, end, float(ratio[first:last].mean()), phones))
         elif owner[first] == FILLER_STATE:
             filler.append((start, end))
     senone = np.append(graph.senones, -1)[graph.column[path]].astype(np.int32)

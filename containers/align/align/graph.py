@@ -37,6 +37,8 @@ class Graph:
     """(emitting nodes,) index of the word, or SILENCE_STATE or FILLER_STATE."""
     position: NDArray[np.int32]
     """(emitting nodes,) index of the phone in its word."""
+    phone: NDArray[np.int32]
+    """(emitting nodes,) id of the phone; -1 for filler."""
 
 
 class _Builder:
@@ -46,6 +48,7 @@ class _Builder:
         self.column: list[int] = []
         self.word: list[int] = []
         self.position: list[int] = []
+        self.phones: list[int] = []
         self.arcs: list[tuple[int, int, float]] = []  # to, from, weight; nulls are negative: null i is -1 - i
 
     def phone(self, phone: int, left: int, right: int, place: int, word: int, position: int) -> tuple[int, int]:
@@ -56,6 +59,7 @@ class _Builder:
             self.column.append(self.columns.setdefault(int(senone), len(self.columns)))
             self.word.append(word)
             self.position.append(position)
+            self.phones.append(phone)
             self.arcs.append((node, node, float(self.model.self_loop[phone, k])))
             if k:
                 self.arcs.append((node, node - 1, float(self.model.advance[phone, k - 1])))
@@ -123,6 +127,7 @@ def build_graph(
         b.column.append(-1)
         b.word.append(FILLER_STATE)
         b.position.append(0)
+        b.phones.append(-1)
         b.arcs += [(node, node, 0.0), (node, -1 - i, filler), (-1 - i, node, 0.0)]
     return _freeze(b, n + 1)
 
@@ -145,4 +150,5 @@ def _freeze(b: _Builder, nulls: int) -> Graph:
         np.fromiter(b.columns, np.int32, len(b.columns)), column,
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), source[order].astype(np.int32),
         arcs[order, 2].astype(np.float32), initial, final, nulls, np.array(b.word, np.int32), np.array(b.position, np.int32),
+        np.array(b.phones, np.int32),
     )

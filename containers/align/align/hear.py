@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from stagekit.audio import Pcm
 
 from align.recognizer import Decoder, HeardWord
 from align.vad import RATE, Stretch, chunks, speech_probabilities, speech_stretches
+from stagekit.audio import Pcm
 
 
 def find_speech(pcm: Pcm) -> tuple[list[Stretch], list[Stretch]]:

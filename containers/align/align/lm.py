@@ -39,7 +39,7 @@ def write_document_lm(
     if not vocabulary:
         raise ValueError("a language model needs at least one word")
     share = (general_share if general else 0.0) if count else 1.0
-    types, mass = len(count), sum(general.values()) or 1.0
+    mass = sum(general.values()) or 1.0
     unigram = {
         w: (1.0 - END_PROBABILITY)
         * ((1.0 - share) * count[w] / max(1, len(words)) + share * general.get(w, 0.0) / mass)

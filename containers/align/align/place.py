@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class TokenPlace:
     end_s: float
     score: float
     anchored: bool
+    phones: tuple[tuple[int, int], ...] = ()
+    """(phone id, frames of 10 ms) of the pronunciation that fits best."""
 
 
 def phones_of(model: AcousticModel, word: str) -> Pronunciations:
@@ -69,7 +71,7 @@ def place_tokens(
             token = ids[word.index]
             if window.keep_first <= token < window.keep_last:
                 at = int(window.start_s * RATE) / RATE
-                out.append(TokenPlace(token, at + word.start_s, at + word.end_s, word.score, token in anchored))
+                out.append(TokenPlace(token, at + word.start_s, at + word.end_s, word.score, token in anchored, word.phones))
     return _monotone(out)
 
 
@@ -109,6 +111,6 @@ def _monotone(places: list[TokenPlace]) -> list[TokenPlace]:
                 if (place.anchored, place.score) > (last.anchored, last.score):
                     out[-1] = place
                 continue
-            place = TokenPlace(place.token, last.end_s, max(place.end_s, last.end_s), place.score, place.anchored)
+            place = replace(place, start_s=last.end_s, end_s=max(place.end_s, last.end_s))
         out.append(place)
     return out

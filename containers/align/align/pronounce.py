@@ -35,8 +35,9 @@ _VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW
 
 def _phonemes() -> list[str]:
     """The network's output symbols, in the order of its training: stresses 0–2 of each vowel, plus a bare UW."""
-    everything = ["AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH",
-                  "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH"]  # fmt: skip
+    everything = (
+        "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+    ).split()
     out = ["<pad>", "<unk>", "<s>", "</s>"]
     for phone in everything:
         out += ([phone] if phone == "UW" else []) + [phone] * 3 if phone in _VOWELS else [phone]
@@ -72,11 +73,12 @@ def guess(word: str) -> tuple[Phones, ...]:
         word: letters a–z only.
     """
     w, phonemes = _weights(), _phonemes()
-    h = np.zeros((1, w["enc_w_hh"].shape[1]), np.float32)
+    h: NDArray[np.float32] = np.zeros((1, w["enc_w_hh"].shape[1]), np.float32)
     for letter in [*word[:MAX_LETTERS], "</s>"]:
         h = _cell(w["enc_emb"][[_GRAPHEMES.get(letter, 1)]], h, "enc")
     beams: list[tuple[float, list[int]]] = [(0.0, [2])]
-    states, done = h, []
+    states: NDArray[np.float32] = h
+    done: list[tuple[float, list[int]]] = []
     for _ in range(2 * len(word) + 4):
         states = _cell(w["dec_emb"][[b[1][-1] for b in beams]], states, "dec")
         logits = states @ w["fc_w"].T + w["fc_b"]
@@ -109,7 +111,9 @@ def _plural(phones: Phones) -> Phones:
     return (*phones, "S" if phones[-1] in ("P", "T", "K", "F", "TH") else "Z")
 
 
-_ENDINGS: dict[str, Phones] = {"n't": ("AH", "N", "T"), "'ll": ("AH", "L"), "'d": ("D",), "'ve": ("AH", "V"), "'re": ("ER",), "'m": ("M",)}
+_ENDINGS: dict[str, Phones] = {
+    "n't": ("AH", "N", "T"), "'ll": ("AH", "L"), "'d": ("D",), "'ve": ("AH", "V"), "'re": ("ER",), "'m": ("M",),
+}  # fmt: skip
 
 
 @functools.lru_cache(maxsize=200_000)

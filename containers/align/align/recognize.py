@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
-from stagekit.audio import AudioError, open_pcm
-from stagekit.stage import Context, Crashed, Params, Reason, stage
 
 from align.documents import Document, read_documents
 from align.hear import find_speech, hear
 from align.recognizer import HeardWord
 from align.recognizers import digest, make_recognizer
 from align.vad import Stretch
+from stagekit.audio import AudioError, open_pcm
+from stagekit.stage import Context, Crashed, Params, Reason, stage
 
 
 class RecognizeParams(Params):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stagekit.errors import StageError
-from stagekit.storage import sha256_file
-
 from align.pocketsphinx_recognizer import PocketsphinxRecognizer
 from align.recognizer import Recognizer
 from align.sphinx_model import model_folder
 from align.vad import model_path
+from stagekit.errors import StageError
+from stagekit.storage import sha256_file
 
 RECOGNIZERS: dict[str, tuple[type[PocketsphinxRecognizer], tuple[str, ...]]] = {"pocketsphinx": (PocketsphinxRecognizer, ("en",))}
 """Name → class and the languages it knows (BCP 47 primary subtags)."""
@@ -26,7 +25,9 @@ def make_recognizer(name: str, language: str) -> Recognizer:
         raise StageError(f"no recogniser '{name}'; there are: {', '.join(sorted(RECOGNIZERS))}")
     made, languages = RECOGNIZERS[name]
     if language.partition("-")[0].lower() not in languages:
-        raise StageError(f"recogniser '{name}' knows {', '.join(languages)}, not '{language}'; set another in config/languages.yaml")
+        raise StageError(
+            f"recogniser '{name}' knows {', '.join(languages)}, not '{language}'; set another in config/languages.yaml"
+        )
     return made()
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from align.documents import Document, read_documents
+from align.language import language_score
+from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
+from align.pocketsphinx_recognizer import general_unigrams
+from align.recognizer import HeardWord
+from align.sphinx_model import load_model
+from align.synthetic import synthetic_voice_score
 from stagekit.audio import open_pcm
 from stagekit.stage import Context, Crashed, Params, StageError, stage
-
-from align.documents import Document, read_documents
-from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
-from align.recognizer import HeardWord
 
 
 class ScoreParams(Params):
@@ -38,7 +41,7 @@ class Job:
     unit="segment",
     reads=["recordings", "documents", "segments", "speech", "hypotheses"],
     writes=["segments"],
-    libraries=["jiwer", "pyloudnorm"],
+    libraries=["jiwer", "pyloudnorm", "pocketsphinx"],
 )
 def run(ctx: Context[ScoreParams]) -> None:
     """Inputs: the folders of ``fetch``, ``recognize`` and ``align``."""
@@ -86,6 +89,7 @@ def _scored(row: dict[str, Any], job: Job, samples: Any) -> dict[str, Any]:
     )
     cer, wer = error_rates(row["text"], hypothesis)
     rate = 16_000
+    said = samples[max(0, round(row["speech_start_s"] * rate) - start) : round(row["speech_end_s"] * rate) - start]
     return row | {
         "hypothesis": hypothesis,
         "cer": cer,
@@ -94,4 +98,6 @@ def _scored(row: dict[str, Any], job: Job, samples: Any) -> dict[str, Any]:
         "speech_ratio": speech_ratio(speech, 0, end - start),
         "snr_db": snr_db(samples, speech),
         "loudness_lufs": loudness_lufs(samples),
+        "language_score": language_score(load_model(), said, row["text"].split(), sorted(general_unigrams()), row["segment_id"]),
+        "synthetic_voice_score": synthetic_voice_score(samples),
     }

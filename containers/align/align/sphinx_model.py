@@ -194,7 +194,7 @@ def load_model() -> AcousticModel:
 
 @functools.lru_cache(maxsize=1)
 def load_dictionary() -> dict[str, tuple[tuple[str, ...], ...]]:
-    """cmudict as the wheel ships it: word → pronunciations, most usual first."""
+    """Cmudict as the wheel ships it: word → pronunciations, most usual first."""
     words: dict[str, list[tuple[str, ...]]] = {}
     with open(model_folder() / "cmudict-en-us.dict", encoding="utf-8") as lines:
         for line in lines:

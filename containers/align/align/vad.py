@@ -70,9 +70,10 @@ def speech_probabilities(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.fl
         (frames,) float32; the last frame is filled with silence.
     """
     session, state = _session(), np.zeros((2, 1, 128), np.float32)
-    rate, context = np.array(RATE, np.int64), np.zeros(CONTEXT, np.float32)
+    rate = np.array(RATE, np.int64)
+    context: NDArray[np.float32] = np.zeros(CONTEXT, np.float32)
     out: list[float] = []
-    rest = np.zeros(0, np.float32)
+    rest: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def run(frame: NDArray[np.float32]) -> None:
         nonlocal state, context

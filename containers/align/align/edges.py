@@ -1,0 +1,97 @@
+"""Moves the edge of a word that lies next to a pause to where the level says that sound begins or ends.
+
+A Markov model's silence starts and ends by its 25 ms windows and its training data's habits: next to pauses its word starts
+are about 20 ms early and its ends about 50 ms late (78 readers of the tuning side). The level knows better, where speech stands
+clear of the background; where it does not, the edge stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.place import TokenPlace
+
+RATE = 16_000
+STEP = 80
+"""Samples between levels (5 ms); each is of 10 ms."""
+PAUSE_S = 0.1
+"""Shorter gaps between words are no pauses (stop closures last up to 100 ms)."""
+OUTWARD_S, INWARD_S = 0.10, 0.15
+"""How far an edge may move into the pause, and into the word."""
+CONTEXT_S = 0.4
+"""Audio on either side from which the levels of pause and word are taken."""
+CLEAR_DB = 15.0
+"""The word's level stands at least so far over the pause's, or the edge stays."""
+QUIET_STEPS = 6
+"""So many levels (30 ms) in a row under the threshold are outside the word."""
+
+Read = Callable[[int, int], NDArray[np.float32]]
+
+
+def refine(places: Sequence[TokenPlace], read: Read, samples: int) -> list[TokenPlace]:
+    """The same words with their edges at pauses moved.
+
+    Args:
+        places: in the order of time, without overlap.
+        read: samples [start, end) of the recording, 16 kHz.
+        samples: length of the recording.
+    """
+    out = list(places)
+    for i, place in enumerate(out):
+        before = out[i - 1].end_s if i else 0.0
+        after = out[i + 1].start_s if i + 1 < len(out) else samples / RATE
+        start, end = place.start_s, place.end_s
+        if start - before >= PAUSE_S:
+            start = _edge(place.start_s, before, place.end_s, read, False)
+        if after - end >= PAUSE_S:
+            end = _edge(place.end_s, place.start_s, after, read, True)
+        if start < end:
+            out[i] = replace(place, start_s=round(start, 4), end_s=round(min(end, samples / RATE), 4))
+    return out
+
+
+def _edge(at_s: float, low_s: float, high_s: float, read: Read, is_end: bool) -> float:
+    """Where the level crosses from pause to word near `at_s`, searched inside [low_s, high_s]."""
+    first = int(max(low_s, at_s - CONTEXT_S) * RATE)
+    last = int(min(high_s, at_s + CONTEXT_S) * RATE)
+    level = _levels(read(first, last))
+    middle = round((at_s * RATE - first) / STEP)
+    if is_end:  # mirror, so that a pause is followed by a word
+        level, middle = level[::-1], len(level) - middle
+    quiet, loud = level[: max(0, middle - 4)], level[middle:]
+    if len(quiet) < 6 or len(loud) < 4:
+        return at_s
+    floor, top = float(np.percentile(quiet, 30)), float(np.percentile(loud, 90))
+    if top - floor < CLEAR_DB:
+        return at_s
+    threshold = floor + max(6.0, 0.4 * (top - floor))
+    inward, outward = int(INWARD_S * RATE / STEP), int(OUTWARD_S * RATE / STEP)
+    strong = np.flatnonzero(level[middle : middle + inward] >= threshold)
+    if not len(strong):
+        return at_s
+    edge = k = middle + int(strong[0])
+    under = 0
+    while k > max(0, middle - outward) and under < QUIET_STEPS:
+        k -= 1
+        if level[k] >= threshold:
+            edge, under = k, 0
+        else:
+            under += 1
+    if is_end:
+        edge = len(level) - 1 - edge
+    return (first + edge * STEP) / RATE
+
+
+def _levels(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level in dB of the 10 ms around each step."""
+    n = len(samples) // STEP
+    if n == 0:
+        return np.zeros(0)
+    power = np.square(samples[: n * STEP].astype(np.float64)).reshape(n, STEP).mean(1)
+    wide = power.copy()
+    wide[1:] = (power[1:] + power[:-1]) / 2
+    return np.asarray(10.0 * np.log10(wide + 1e-10))

@@ -1,0 +1,110 @@
+"""Voice activity, windows, edges, acceptance: what stands between a decoder and a segment."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from align.accept import accept
+from align.edges import refine
+from align.place import TokenPlace
+from align.recognizer import HeardWord
+from align.search import search
+from align.vad import FRAME, RATE, Stretch, chunks, speech_probabilities, speech_stretches
+from align.windows import LONGEST_S, chains, windows
+
+Reading = tuple[NDArray[np.float32], list[str]]
+
+
+def test_speech_is_found_and_silence_is_not(reading: Reading) -> None:
+    samples = np.concatenate([np.zeros(3 * RATE, np.float32), reading[0], np.zeros(3 * RATE, np.float32)])
+    found = speech_stretches(speech_probabilities([samples]), len(samples))
+    assert found and found[0].start > 2.8 * RATE and found[-1].end < len(samples) - 2.5 * RATE
+    assert sum(s.duration_s for s in found) > 0.6 * len(reading[0]) / RATE
+    blocks = [samples[i : i + 7001] for i in range(0, len(samples), 7001)]
+    assert speech_stretches(speech_probabilities(blocks), len(samples)) == found
+    assert speech_stretches(speech_probabilities([np.zeros(RATE, np.float32)]), RATE) == []
+    assert speech_stretches(speech_probabilities([]), 0) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=400), st.floats(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_stretches_and_pieces_are_in_order_and_bounded(probabilities: list[float], longest: float) -> None:
+    p = np.array(probabilities, np.float32)
+    samples = len(p) * FRAME
+    stretches = speech_stretches(p, samples)
+    pieces = chunks(stretches, p, longest, 0.6)
+    for row in (stretches, pieces):
+        assert all(0 <= s.start < s.end <= samples for s in row)
+        assert all(a.end <= b.start for a, b in zip(row, row[1:], strict=False))
+    assert all(s.duration_s <= longest + 1e-6 for s in pieces)
+    assert all(any(c.start <= s.start and c.end >= min(s.end, s.start + 1) for c in pieces) for s in stretches)
+    assert sum(s.duration_s for s in pieces) >= sum(s.duration_s for s in stretches) - 1e-6
+
+
+def heard_at(words: list[str], pace_s: float = 0.4) -> list[HeardWord]:
+    return [HeardWord(w, i * pace_s, i * pace_s + 0.35, None) for i, w in enumerate(words)]
+
+
+@given(st.integers(20, 600), st.data())
+@settings(max_examples=30, deadline=None)
+def test_windows_give_each_token_at_most_one_place(n: int, data: st.DataObject) -> None:
+    text = [f"w{i}" for i in range(n)]
+    drop = data.draw(st.sets(st.integers(0, n - 1), max_size=n // 4))
+    heard = heard_at([w for i, w in enumerate(text) if i not in drop])
+    duration = len(heard) * 0.4 + 1.0
+    made = windows(chains(search([h.word for h in heard], text), heard), n, duration)
+    kept = [t for w in made for t in range(w.keep_first, w.keep_last)]
+    assert len(kept) == len(set(kept))
+    for w in made:
+        assert w.first <= w.keep_first <= w.keep_last <= w.last <= n
+        assert 0 <= w.start_s < w.end_s <= duration
+        assert w.end_s - w.start_s < 2.5 * LONGEST_S
+
+
+def test_a_paragraph_that_was_moved_starts_a_new_run() -> None:
+    text = [f"w{i}" for i in range(80)]
+    heard = heard_at(text[40:] + text[:40])
+    runs = chains(search([h.word for h in heard], text), heard)
+    assert [(run[0].token, run[-1].token) for run in runs] == [(40, 79), (0, 39)]
+
+
+def place(token: int, start: float, score: float = 0.5, anchored: bool = True, length: float = 0.3) -> TokenPlace:
+    return TokenPlace(token, start, start + length, score, anchored)
+
+
+def test_words_that_the_sound_refuses_are_given_up_with_a_reason() -> None:
+    row = [place(i, i * 0.4, -11.0 if i == 6 else 0.3) for i in range(13)]
+    words = [f"w{i}" for i in range(13)]
+    runs, refused = accept(row, words, [(i, i + 1) for i in range(13)], -2.5, 3)
+    assert "w6" not in [w.word for run in runs for w in run] and refused
+    lonely, refused = accept([place(0, 0.0), place(5, 3.0)], words, [(i, i + 1) for i in range(13)], -2.5, 3)
+    assert lonely == [] and len(refused) == 2
+
+
+def test_a_row_that_nobody_heard_is_not_believed() -> None:
+    words = [f"w{i}" for i in range(6)]
+    runs, _ = accept([place(i, i * 0.4, anchored=False) for i in range(6)], words, [(i, i + 1) for i in range(6)], -2.5, 3)
+    assert runs == []
+
+
+def test_edges_at_pauses_go_to_where_the_level_changes() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 0.0005, 3 * RATE).astype(np.float32)
+    tone = 0.2 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)
+    samples[RATE : 2 * RATE] += tone.astype(np.float32)
+
+    def read(start: int, end: int) -> NDArray[np.float32]:
+        return samples[start:end]
+
+    moved = refine([place(0, 0.97, length=0.53), place(1, 1.5, length=0.56)], read, len(samples))
+    assert abs(moved[0].start_s - 1.0) < 0.012 and abs(moved[1].end_s - 2.0) < 0.012
+    assert moved[0].end_s == 1.5 and moved[1].start_s == 1.5  # no pause between them
+    noise = rng.normal(0, 0.2, 3 * RATE).astype(np.float32)
+    assert refine([place(0, 1.0)], lambda a, b: noise[a:b], len(noise)) == [place(0, 1.0)]
+
+
+def test_a_stretch_knows_its_length() -> None:
+    assert Stretch(0, RATE).duration_s == 1.0

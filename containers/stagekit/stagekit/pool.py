@@ -69,6 +69,7 @@ def map_units(fn: Callable[[Any], T], units: Iterable[Any], workers: int) -> Ite
                     break
                 pending.append((unit, _submit(pool, fn, unit)))
             if not pending:
+                pool.shutdown(wait=True)  # waited for, so that the workers' CPU time counts as this process's
                 return
             unit, future = pending.popleft()
             try:

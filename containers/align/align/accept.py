@@ -14,8 +14,8 @@ REACH = 2
 LEAST_TOTAL = -180.0
 """Log-likelihood ratio of a whole word: the worst of 3,521 right words, degraded audio included, had -174 (tuning side)."""
 LONGEST_PHONE = 32.0
-"""Frames a phone of a word of two phones or more, on average. The longest right word had 26; words that get stretched over a passage
-which the text lacks had 37 and 40 (tuning side)."""
+"""Frames a phone of a word of two phones or more, on average. The longest right word had 26; words that get stretched over a
+passage which the text lacks had 37 and 40 (tuning side)."""
 
 
 def accept(

@@ -37,9 +37,9 @@ TYPICAL_LOG_FRAMES = {
 REACH = 5
 """Phones on each side over which the pace of speaking is averaged."""
 FOREIGN_RHYTHM, FOREIGN_SCORE = 0.46, 0.25
-"""A document whose rhythm is above and whose mean alignment score is below was not spoken in English. Measured per
-document on the tuning side: English, clean, telephone, mp3 and babble, 0.35-0.435 (14 documents of 68-1,100 phones); captions that pocketsphinx
-made of German and Mandarin 0.494 and 0.523, with scores of 0.05. Clean English scores 0.32 and more."""
+"""A document whose rhythm is above and whose mean alignment score is below was not spoken in English. Measured per document
+on the tuning side: English, clean, telephone, mp3 and babble, 0.35-0.435 (14 documents of 68-1,100 phones); captions that
+pocketsphinx made of German and Mandarin 0.494 and 0.523, with scores of 0.05. Clean English scores 0.32 and more."""
 LEAST_PHONES = 150
 """Fewer phones give no judgement: the spread of 150 is known to 6 %."""
 

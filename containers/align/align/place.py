@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from align.adapt import adapted, collect
-from align.features import cepstra
+from align.adapt import Statistics, adapted, collect
+from align.features import cepstra, features
 from align.forced import Penalties, Placement, place_words
 from align.graph import Pronunciations
 from align.pronounce import pronunciations
@@ -58,16 +58,20 @@ def place_tokens(
     Returns:
         Placements in the order of time; a token twice only if it was said twice.
     """
-    rough = [_place(model, read, words, window, anchored, penalties) for window in cuts]
-    each = [collect(model, p.feature, p.senone) for _, p in rough]
-    if not each:
-        return []
-    whole = sum(each[1:], each[0])
+    paths: list[NDArray[np.int32]] = []
+    whole: Statistics | None = None
+    for window in cuts:  # statistics of a window take 2 MB: only their sum is kept
+        rough = _place(model, _listen(read, window), _tokens(window, anchored), words, anchored, penalties)
+        own = collect(model, rough.feature, rough.senone)
+        whole = own if whole is None else whole + own
+        paths.append(rough.senone)
     out: list[TokenPlace] = []
-    for window, own in zip(cuts, each, strict=True):
-        fitted = adapted(model, own + whole.scaled(min(whole.frames, RECORDING_FRAMES)))
-        ids, placed = _place(fitted, read, words, window, anchored, penalties)
-        for word in placed.words:
+    for window, path in zip(cuts, paths, strict=True):
+        ids, cepstrum = _tokens(window, anchored), _listen(read, window)
+        own = collect(model, features(cepstrum), path)
+        if whole is not None:
+            own = own + whole.scaled(min(whole.frames, RECORDING_FRAMES))
+        for word in _place(adapted(model, own), cepstrum, ids, words, anchored, penalties).words:
             token = ids[word.index]
             if window.keep_first <= token < window.keep_last:
                 at = int(window.start_s * RATE) / RATE
@@ -75,14 +79,17 @@ def place_tokens(
     return _monotone(out)
 
 
+def _listen(read: Callable[[int, int], NDArray[np.float32]], window: Window) -> NDArray[np.float32]:
+    """Cepstra of a window."""
+    return cepstra(read(int(window.start_s * RATE), int(window.end_s * RATE)))
+
+
 def _place(
-    model: AcousticModel, read: Callable[[int, int], NDArray[np.float32]], words: Sequence[str], window: Window,
-    anchored: frozenset[int], penalties: Penalties | None,
-) -> tuple[list[int], Placement]:
-    """Tokens that were tried in one window, and where they lie in it."""
-    ids = _tokens(window, anchored)
-    cepstrum = cepstra(read(int(window.start_s * RATE), int(window.end_s * RATE)))
-    return ids, place_words(model, cepstrum, [phones_of(model, words[i]) for i in ids], [i in anchored for i in ids], penalties)
+    model: AcousticModel, cepstrum: NDArray[np.float32], ids: Sequence[int], words: Sequence[str], anchored: frozenset[int],
+    penalties: Penalties | None,
+) -> Placement:
+    """Where the tokens lie in one window."""
+    return place_words(model, cepstrum, [phones_of(model, words[i]) for i in ids], [i in anchored for i in ids], penalties)
 
 
 def _tokens(window: Window, anchored: frozenset[int]) -> list[int]:

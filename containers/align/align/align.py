@@ -16,10 +16,10 @@ from pydantic import Field
 from align.accept import accept
 from align.documents import Document, read_documents
 from align.edges import refine
+from align.find import find
 from align.language import foreign
 from align.place import place_tokens
 from align.recognizer import HeardWord
-from align.search import search
 from align.segment import segment
 from align.segment_types import SegmentDraft, Stretch
 from align.sphinx_model import load_model
@@ -104,15 +104,14 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
 def align_document(job: Job) -> Aligned:
     """Search, place, accept and segment one document."""
     words = job.document.words
-    islands = search([h.word for h in job.heard], words)
-    runs = chains(islands, job.heard)
+    runs = chains(find([h.word for h in job.heard], words), job.heard)
     anchored = frozenset(a.token for run in runs for a in run)
     tokens = job.document.row["tokens"]
     spans = [(t["char_start"], t["char_end"]) for t in tokens]
     with open_pcm(job.document.uri) as pcm:
         cuts = windows(runs, len(words), pcm.duration_s)
         samples = len(pcm)
-        placed = refine(place_tokens(_model(), pcm.read, words, cuts, anchored), pcm.read, samples)
+        placed = refine(place_tokens(_model(), pcm.read, words, cuts, runs), pcm.read, samples)
     if why := foreign(_model(), placed):
         return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
     accepted, refused = accept(placed, words, spans, job.params.min_score, job.params.min_run)

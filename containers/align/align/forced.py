@@ -31,7 +31,10 @@ class Penalties:
     """Log weights of what a text-true alignment should not need."""
 
     skip: float = -15.0
-    skip_anchored: float = -100.0
+    """Of a word that nothing but the text speaks for."""
+    skip_between: float = -60.0
+    """Of one of a few words between two that the recogniser has heard: names, mostly, that it does not know."""
+    skip_heard: float = -100.0
     """Of a word that the recogniser, too, has heard here."""
     silence: float = -2.0
     filler: float = -8.0
@@ -68,7 +71,7 @@ class Placement:
 
 def place_words(
     model: AcousticModel, cepstrum: NDArray[np.float32], words: Sequence[Pronunciations],
-    anchored: Sequence[bool] | None = None, penalties: Penalties | None = None,
+    skips: Sequence[float] | None = None, penalties: Penalties | None = None,
 ) -> Placement:
     """Aligns words, in order, with audio.
 
@@ -76,7 +79,7 @@ def place_words(
         model: the acoustic model.
         cepstrum: (frames, 13) of `align.features.cepstra`; a minute at most keeps memory under 200 MB.
         words: pronunciations of each word.
-        anchored: which words are harder to leave out; none if not given.
+        skips: log weight of leaving each word out; `penalties.skip` for all if not given.
         penalties: log weights; the tuned ones if not given.
 
     Returns:
@@ -85,7 +88,7 @@ def place_words(
     p = penalties or Penalties()
     if not len(cepstrum):
         return Placement((), (), 0.0, features(cepstrum), np.zeros(0, np.int32))
-    skip = [p.skip_anchored if a else p.skip for a in anchored or [False] * len(words)]
+    skip = skips or [p.skip] * len(words)
     graph = build_graph(model, words, skip=skip, silence=p.silence, filler=p.filler)
     loop_senones = model.sequences[model.monophones].ravel()
     every, inverse = np.unique(np.concatenate([graph.senones, loop_senones]), return_inverse=True)

@@ -14,11 +14,13 @@ from align.forced import Penalties, Placement, place_words
 from align.graph import Pronunciations
 from align.pronounce import pronunciations
 from align.sphinx_model import AcousticModel
-from align.windows import Window
+from align.windows import Anchor, Window
 
 RATE = 16_000
 RECORDING_FRAMES = 500.0
 """The whole recording counts as so many frames when the model is fitted to one window."""
+BETWEEN_TOKENS = 4
+"""Longest run of unmatched tokens between two matched ones that is held to have been said unless the sound says no."""
 MIDDLE_TOKENS = 60
 """Of more unmatched tokens than twice this between two anchors of a window, only the ones next to the anchors are tried."""
 
@@ -43,7 +45,7 @@ def phones_of(model: AcousticModel, word: str) -> Pronunciations:
 
 def place_tokens(
     model: AcousticModel, read: Callable[[int, int], NDArray[np.float32]], words: Sequence[str], cuts: Sequence[Window],
-    anchored: frozenset[int], penalties: Penalties | None = None,
+    runs: Sequence[Sequence[Anchor]], penalties: Penalties | None = None,
 ) -> list[TokenPlace]:
     """Aligns every window.
 
@@ -52,22 +54,27 @@ def place_tokens(
         read: samples [start, end) of the recording, 16 kHz.
         words: the document's tokens.
         cuts: windows, in the order of time.
-        anchored: tokens that the search matched.
+        runs: anchors by run. A token that another run holds is not looked for in this one.
         penalties: see `align.forced`.
 
     Returns:
         Placements in the order of time; a token twice only if it was said twice.
     """
+    held = [frozenset(a.token for a in run) for run in runs]
+    everything = frozenset().union(*held)
     paths: list[NDArray[np.int32]] = []
     whole: Statistics | None = None
     for window in cuts:  # statistics of a window take 2 MB: only their sum is kept
-        rough = _place(model, _listen(read, window), _tokens(window, anchored), words, anchored, penalties)
+        anchored = held[window.run]
+        ids = _tokens(window, anchored, everything - anchored)
+        rough = _place(model, _listen(read, window), ids, words, anchored, penalties)
         own = collect(model, rough.feature, rough.senone)
         whole = own if whole is None else whole + own
         paths.append(rough.senone)
     out: list[TokenPlace] = []
     for window, path in zip(cuts, paths, strict=True):
-        ids, cepstrum = _tokens(window, anchored), _listen(read, window)
+        anchored = held[window.run]
+        ids, cepstrum = _tokens(window, anchored, everything - anchored), _listen(read, window)
         own = collect(model, features(cepstrum), path)
         if whole is not None:
             own = own + whole.scaled(min(whole.frames, RECORDING_FRAMES))
@@ -89,14 +96,31 @@ def _place(
     penalties: Penalties | None,
 ) -> Placement:
     """Where the tokens lie in one window."""
-    return place_words(model, cepstrum, [phones_of(model, words[i]) for i in ids], [i in anchored for i in ids], penalties)
+    p = penalties or Penalties()
+    return place_words(model, cepstrum, [phones_of(model, words[i]) for i in ids], _skips(ids, anchored, p), p)
 
 
-def _tokens(window: Window, anchored: frozenset[int]) -> list[int]:
-    """Tokens to try, without the middle of a long run of unmatched ones."""
+def _skips(ids: Sequence[int], anchored: frozenset[int], p: Penalties) -> list[float]:
+    """Log weight of leaving each token out."""
+    out = [p.skip_heard if i in anchored else p.skip for i in ids]
+    run: list[int] = []
+    for k, token in enumerate(ids):
+        if token not in anchored:
+            run.append(k)
+            continue
+        if run and run[0] > 0 and len(run) <= BETWEEN_TOKENS:
+            out[run[0] : k] = [p.skip_between] * len(run)
+        run = []
+    return out
+
+
+def _tokens(window: Window, anchored: frozenset[int], elsewhere: frozenset[int]) -> list[int]:
+    """Tokens to try: not those held elsewhere, nor the middle of a long run of unmatched ones."""
     out: list[int] = []
     run: list[int] = []
     for token in range(window.first, window.last + 1):
+        if token in elsewhere and token < window.last:
+            continue
         if token < window.last and token not in anchored:
             run.append(token)
             continue

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from align.find import Pair
 from align.recognizer import HeardWord
-from align.search import Island
 
 TARGET_S = 15.0
 """A window ends at the longest pause between anchors after so many seconds …"""
@@ -30,7 +30,11 @@ EDGE_TOKENS = 40
 
 @dataclass(frozen=True)
 class Window:
-    """Tokens [first, last) are to be placed in [start_s, end_s); results outside [keep_first, keep_last) are context."""
+    """Tokens [first, last) are to be placed in [start_s, end_s); results outside [keep_first, keep_last) are context.
+
+    Attributes:
+        run: index of the run of anchors that it belongs to.
+    """
 
     first: int
     last: int
@@ -38,6 +42,7 @@ class Window:
     keep_last: int
     start_s: float
     end_s: float
+    run: int
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,11 @@ class Anchor:
     end_s: float
 
 
-def chains(islands: Sequence[Island], heard: Sequence[HeardWord], longest_gap_s: float = LONGEST_S) -> list[list[Anchor]]:
-    """Runs of anchors that follow each other in both text and time.
+def chains(pairs: Sequence[Pair], heard: Sequence[HeardWord], longest_gap_s: float = LONGEST_S) -> list[list[Anchor]]:
+    """Runs of anchors that follow each other in both text and time, from pairs of `align.find`.
 
     A new run begins where the text goes back, or where no anchor lies in `longest_gap_s` of audio.
     """
-    pairs = [(int(h), int(r)) for island in islands for h, r in island.pairs]
     out: list[list[Anchor]] = []
     for h, r in sorted(pairs):
         anchor = Anchor(r, heard[h].start_s, heard[h].end_s)
@@ -90,7 +94,7 @@ def windows(runs: Sequence[Sequence[Anchor]], tokens: int, duration_s: float) ->
             last = min(last, (run[-1].token + runs[i + 1][0].token + 1) // 2)
         start = max(before, run[0].start_s - EDGE_S, 0.0)
         end = min(after, run[-1].end_s + EDGE_S, duration_s)
-        out += _cut(run, first, last, start, end)
+        out += _cut(run, i, first, last, start, end)
     return out
 
 
@@ -102,7 +106,7 @@ def _free(claimed: NDArray[np.bool_], token: int, step: int) -> int:
     return edge if step < 0 else edge + 1
 
 
-def _cut(run: Sequence[Anchor], first: int, last: int, start_s: float, end_s: float) -> list[Window]:
+def _cut(run: Sequence[Anchor], index: int, first: int, last: int, start_s: float, end_s: float) -> list[Window]:
     """Windows of one run: cut after anchor k where the pause to anchor k + 1, its direct neighbour in the text, is longest."""
     cuts: list[int] = []
     k, origin = 0, start_s
@@ -131,6 +135,7 @@ def _cut(run: Sequence[Anchor], first: int, last: int, start_s: float, end_s: fl
                 last if closing else run[b].token + 1,
                 start_s if opening else max(start_s, run[left].start_s - 0.1),
                 end_s if closing else min(end_s, run[right].end_s + 0.1),
+                index,
             )
         )
     return out

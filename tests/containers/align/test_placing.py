@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from align.accept import accept
 from align.edges import refine
+from align.find import find
 from align.place import TokenPlace
 from align.recognizer import HeardWord
-from align.search import search
 from align.vad import FRAME, RATE, Stretch, chunks, speech_probabilities, speech_stretches
 from align.windows import LONGEST_S, chains, windows
 
@@ -55,7 +55,7 @@ def test_windows_give_each_token_at_most_one_place(n: int, data: st.DataObject) 
     drop = data.draw(st.sets(st.integers(0, n - 1), max_size=n // 4))
     heard = heard_at([w for i, w in enumerate(text) if i not in drop])
     duration = len(heard) * 0.4 + 1.0
-    made = windows(chains(search([h.word for h in heard], text), heard), n, duration)
+    made = windows(chains(find([h.word for h in heard], text), heard), n, duration)
     kept = [t for w in made for t in range(w.keep_first, w.keep_last)]
     assert len(kept) == len(set(kept))
     for w in made:
@@ -67,7 +67,7 @@ def test_windows_give_each_token_at_most_one_place(n: int, data: st.DataObject) 
 def test_a_paragraph_that_was_moved_starts_a_new_run() -> None:
     text = [f"w{i}" for i in range(80)]
     heard = heard_at(text[40:] + text[:40])
-    runs = chains(search([h.word for h in heard], text), heard)
+    runs = chains(find([h.word for h in heard], text), heard)
     assert [(run[0].token, run[-1].token) for run in runs] == [(40, 79), (0, 39)]
 
 

@@ -19,7 +19,7 @@ class AlignedWord:
         char_end: end of its piece.
         start_s: start in the recording, seconds.
         end_s: end in the recording, seconds.
-        score: log-likelihood ratio per frame, 0 is best.
+        score: log-likelihood ratio per frame, higher is better.
         anchored: whether the search found it in the hypothesis.
     """
 

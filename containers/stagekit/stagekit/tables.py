@@ -228,7 +228,7 @@ WORDS = Table(
         Column("word_raw", _s, "the piece of `text`"),
         Column("start_s", _f, "start in the recording"),
         Column("end_s", _f, "end in the recording"),
-        Column("score", _f, "log-likelihood ratio per frame of the word against a free phone loop: 0 is best"),
+        Column("score", _f, "log-likelihood ratio per frame of the word against a free phone loop: 0 is as good as any phones, higher is better"),
     ),
 )
 
@@ -253,7 +253,7 @@ SEGMENTS = Table(
         Column("cut_at_pause", pa.bool_(), "both ends lie in a pause of at least 100 ms or at the recording's ends"),
         Column("pause_before_s", _f, "silence before the first word"),
         Column("pause_after_s", _f, "silence after the last word"),
-        Column("alignment_score", _f, "mean over words of words.score, weighted by frames: 0 is best"),
+        Column("alignment_score", _f, "mean over words of words.score, weighted by frames: higher is better"),
         Column("alignment_score_min", _f, "lowest word score, smoothed over three words"),
         Column("anchored_ratio", _f, "share of its words that the search found in the biased hypothesis, 0–1"),
         Column("language_score", _f, "alignment score above that of unrelated text on the same audio; higher is surer", True),

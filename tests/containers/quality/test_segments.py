@@ -31,7 +31,7 @@ SPOILS: dict[str, Spoil] = {
     "words_present": lambda rows: rows.update(words=rows["words"][2:]),
     "words_inside": put("words", 1, end_s=5.5),
     "scored": put_all("segments", cer=None),
-    "alignment_score": put("segments", alignment_score=3.0),
+    "alignment_score": put("segments", alignment_score=9.0),
     "snr": put("segments", snr_db=300.0),
     "loudness": put("segments", loudness_lufs=6.0),
     "not_cut_by_length": lambda rows: [

@@ -75,7 +75,7 @@ def segments_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
                 column="cer",
                 mostly=t.mostly,
             ),
-            within("alignment_score", "alignment_score", "0 is best", None, t.max_alignment_score, "warning"),
+            within("alignment_score", "alignment_score", "of a sane scale", None, t.max_alignment_score, "warning"),
             within("snr", "snr_db", "outside −20…100 dB the measure has failed", -20, 100, "warning"),
             within("loudness", "loudness_lufs", "outside −70…0 LUFS the measure has failed", -70, 0, "warning"),
             within(

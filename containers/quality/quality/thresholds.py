@@ -47,7 +47,7 @@ class SegmentsThresholds(Thresholds):
 
     min_duration_s: float = Field(1.0, gt=0, description="shortest segment, s")
     max_duration_s: float = Field(15.0, gt=0, description="longest segment, s")
-    max_alignment_score: float = Field(4.0, description="nats per frame; clean readings reach 2, more is an error of scale (warning)")
+    max_alignment_score: float = Field(4.0, description="nats per frame; clean readings reach 2 (warning)")
     max_long_share: float = Field(
         0.25,
         gt=0,

@@ -228,7 +228,7 @@ WORDS = Table(
         Column("word_raw", _s, "the piece of `text`"),
         Column("start_s", _f, "start in the recording"),
         Column("end_s", _f, "end in the recording"),
-        Column("score", _f, "log-likelihood ratio per frame against a free phone loop: 0: any phones fit as well; more is better"),
+        Column("score", _f, "log-likelihood ratio per frame against a free phone loop; more is better, 0 is par"),
     ),
 )
 

@@ -40,7 +40,14 @@ def _start_worker() -> None:
         os._exit(1)
 
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Set to 1 for workers: the pool is what runs in parallel. Two workers on two cores, each with a BLAS of two threads, spend
+their time waiting for each other."""
+
+
 def _executor(workers: int) -> ProcessPoolExecutor:
+    for name in ONE_THREAD:  # inherited by the workers, read when they import numpy
+        os.environ.setdefault(name, "1")
     # spawn: the parent has threads (Arrow, ONNX), so a fork could inherit a held lock.
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
 

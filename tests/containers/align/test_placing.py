@@ -71,6 +71,20 @@ def test_a_paragraph_that_was_moved_starts_a_new_run() -> None:
     assert [(run[0].token, run[-1].token) for run in runs] == [(40, 79), (0, 39)]
 
 
+def test_what_changed_places_inside_a_stretch_is_found_in_a_second_look() -> None:
+    text = [f"w{i}" for i in range(120)]
+    heard = text[60:75] + text[:60] + text[75:]
+    assert sorted(r for _, r in find(heard, text)) == list(range(120))
+
+
+def test_a_short_text_is_found_and_another_text_is_not() -> None:
+    text = "the earth is nearly a hundred times lighter than the sun and much smaller".split()
+    heard = "the earth is nearly hundred times lighter and the sun much smaller".split()
+    assert len(find(heard, text)) >= 9
+    assert find("we are hosting some new events the sun from now and then".split(), text) == []
+    assert find([], text) == find(heard, []) == []
+
+
 def place(token: int, start: float, score: float = 0.5, anchored: bool = True, length: float = 0.3) -> TokenPlace:
     return TokenPlace(token, start, start + length, score, anchored)
 

@@ -100,13 +100,13 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             for suite, inputs, roles in (("recordings", [fetched], {}), ("segments", [scored], {"words": aligned}))
         ]  # fmt: skip
         seal = here.stage(
-            BATCH, "release", "seal", inputs=[discover.made, fetched, heard, aligned, scored],
+            BATCH, "release", "seal", inputs=[discover.made_if_any, fetched, heard, aligned, scored],
             trigger_rule=TriggerRule.NONE_FAILED,  # a month with nothing in it, or a shard that lost all, is sealed too
             stage_params={
                 "root": settings.root, "dataset": DATASET, "language": language.code, "key": "{{ month(dag_run, params) }}",
             },
         )  # fmt: skip
-        gates >> seal
+        [discover, *gates] >> seal
 
     return harvest()
 

@@ -99,7 +99,7 @@ def make_release(settings: Settings, language: Language) -> DAG:
             stage_params={"suite": "release", "report": "{{ reports(dag_run, params) }}/release"},
         )  # fmt: skip
         approve = ReleaseApproval(
-            task_id="approve", subject=f"Publish {DATASET} {language.code} {VERSION}?", body=QUESTION, retries=0,
+            task_id="approve", subject=f"Publish {DATASET} {language.code} {VERSION}?", body=QUESTION,
             needless='{{ ti.xcom_pull(task_ids="package")["metrics"]["equals_parent"] }}',
         )  # fmt: skip
         # all_success: a Reject, a dry run and a failed gate all end here

@@ -31,7 +31,11 @@ class SealTrigger(BaseTrigger):
         return "operators.seal_sensor.SealTrigger", {"uri": self.uri, "poll_s": self.poll_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until it is there."""
+        """Look until it is there.
+
+        It waits before the first look: the scheduler takes a task that resumes before its deferral was seen for one that failed.
+        """
+        await asyncio.sleep(self.poll_s)
         while not await asyncio.to_thread(paths.exists, self.uri):
             await asyncio.sleep(self.poll_s)
         yield TriggerEvent(self.uri)

@@ -79,6 +79,11 @@ class StageOperator(BaseOperator):
         """Reference to the URI that this task will have made; inside a mapped group, by the same shard."""
         return cast(Any, self.output)["output"]
 
+    @property
+    def made_if_any(self) -> str:
+        """The same as a template that is empty where this task was skipped; it does not order tasks. For unmapped tasks."""
+        return f"{{{{ ti.xcom_pull(task_ids='{self.task_id}', key='output') or '' }}}}"
+
     def metric(self, name: str) -> Any:
         """Reference to a metric of this task's receipt, with its own type."""
         self._metrics.append(name)

@@ -42,7 +42,7 @@ def validate(suite: Suite[Any], tables: Tables, thresholds: Thresholds) -> Verdi
             continue
         batch = source.add_dataframe_asset(frame.name).add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
         result = batch.validate(expectations, result_format=_format(frame))
-        order = {e.meta["name"]: i for i, e in enumerate(expectations.expectations)}
+        order = {(e.meta or {})["name"]: i for i, e in enumerate(expectations.expectations)}
         found = [finding(frame, r, len(rows)) for r in result.results]
         findings += sorted(found, key=lambda f: order[f.name])
     counts = {name: tables[name].num_rows for name in suite.reads}
@@ -76,7 +76,7 @@ def finding(frame: Frame[Any], result: ExpectationValidationResult, rows: int) -
         severity=str(config.severity.value),
         passed=bool(result.success),
         expectation=words,
-        why=config.notes or "",
+        why=str(config.notes or ""),
         observed=observed,
         rows=seen.get("element_count", rows) - seen.get("missing_count", 0),
         failed_rows=seen.get("unexpected_count", 0),

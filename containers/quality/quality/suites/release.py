@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import great_expectations as gx
 import pandas as pd
@@ -80,7 +81,7 @@ def segments_suite(t: ReleaseThresholds) -> gx.ExpectationSuite:
 
 def bounds(prefix: str, scores: Mapping[str, Bound], subset: str | None) -> Iterable[gxe.Expectation]:
     """A policy's bounds on the rows of a subset, or on all rows."""
-    where = {} if subset is None else {"row_condition": Column("subset") == subset}
+    where: dict[str, Any] = {} if subset is None else {"row_condition": Column("subset") == subset}
     why = f"the policy says what is {subset}" if subset else "the policy says what every clip must meet"
     for score, b in scores.items():
         if b.min is None and b.max is None:

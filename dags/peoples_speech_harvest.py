@@ -97,7 +97,10 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
                 trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # a shard that had nothing left does not open the gate
                 stage_params={"suite": suite, "report": "{{ reports(dag_run, params) }}/" + suite},
             )
-            for suite, inputs, roles in (("recordings", [fetched], {}), ("segments", [scored], {"words": aligned}))
+            for suite, inputs, roles in (
+                ("recordings", [fetched], {}),
+                ("segments", [scored], {"words": aligned, "rejections": [heard, aligned]}),
+            )
         ]  # fmt: skip
         seal = here.stage(
             BATCH, "release", "seal", inputs=[discover.made_if_any, fetched, heard, aligned, scored],

@@ -21,7 +21,7 @@ HARVEST_EDGES = {
     "shard.align": {"shard.fetch", "shard.recognize"},
     "shard.score": {"shard.fetch", "shard.recognize", "shard.align"},
     "gate_recordings": {"shard.fetch"},
-    "gate_segments": {"shard.align", "shard.score"},
+    "gate_segments": {"shard.recognize", "shard.align", "shard.score"},
     "seal": {"discover", "shard.fetch", "shard.recognize", "shard.align", "shard.score", "gate_recordings", "gate_segments"},
 }
 RELEASE_EDGES = {

@@ -7,6 +7,7 @@ there shows as an error here. Every random step takes a seeded generator: the sa
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -58,12 +59,17 @@ def save(path: Path, samples: Signal, *codec: str) -> None:
 
 
 def through_codec(samples: Signal, suffix: str, *codec: str) -> Signal:
-    """Encode and decode in memory, trimmed or padded to the same length (encoder delay is removed by the container's tags)."""
+    """Encode to a file and decode it, trimmed or padded to the same length.
+
+    A file, not a pipe: only where it can go back does the encoder write the tag by which the decoder removes its delay (1,105
+    samples for mp3).
+    """
     pcm = (np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes()
-    encode = [ffmpeg(), "-v", "error", "-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", "-", *codec, "-f", suffix, "-"]
-    coded = subprocess.run(encode, input=pcm, capture_output=True, check=True).stdout
-    decode = [ffmpeg(), "-v", "error", "-i", "-", "-f", "f32le", "-ac", "1", "-ar", str(RATE), "-"]
-    out = np.frombuffer(subprocess.run(decode, input=coded, capture_output=True, check=True).stdout, dtype="<f4")
+    with tempfile.NamedTemporaryFile(suffix=f".{suffix}") as coded:
+        encode = [ffmpeg(), "-v", "error", "-y", "-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", "-", *codec, coded.name]
+        subprocess.run(encode, input=pcm, capture_output=True, check=True)
+        decode = [ffmpeg(), "-v", "error", "-i", coded.name, "-f", "f32le", "-ac", "1", "-ar", str(RATE), "-"]
+        out = np.frombuffer(subprocess.run(decode, capture_output=True, check=True).stdout, dtype="<f4")
     return fit(out.astype(np.float32), len(samples))
 
 

@@ -17,6 +17,7 @@ from quality.verdict import Verdict
 from stagekit.errors import StageError
 from stagekit.stage import RUNTIME, Context, Params, stage
 from stagekit.storage import join, resolve
+from stagekit.tables import REJECTIONS
 
 VERDICT, DOCS = "verdict.json", "index.html"
 TEMPLATE = "templates/index.html.j2"
@@ -48,11 +49,12 @@ def read(ctx: Context[CheckParams], suite: str, reads: Mapping[str, tuple[str, .
     """A suite's tables over all inputs. An input whose role is a table's name gives that table only.
 
     Raises:
-        StageError: an input holds tables, but none of the suite's.
+        StageError: an input holds tables, but none of the suite's. One given for its ``rejections`` may hold none: a stage that
+            rejected nothing writes no such file.
     """
     for source in ctx.inputs:
         held = sorted({name.rpartition("-")[0] for name in source.tables()})
-        if held and not set(held) & set(reads):
+        if held and source.role != REJECTIONS.name and not set(held) & set(reads):
             raise StageError(f"input {source.uri} holds {', '.join(held)}; suite {suite} checks {', '.join(reads)}")
     plain = sorted({i.role for i in ctx.inputs if i.role not in reads})
     return {

@@ -153,6 +153,12 @@ def test_a_folder_of_another_stage_is_refused(tmp_path: Path, check: Callable[..
     assert err == f"quality check: input {source} holds items, recordings; suite segments checks segments, words, rejections\n"
 
 
+def test_a_folder_without_rejections_may_be_given_for_them(tmp_path: Path, check: Callable[..., tuple[int, str]]) -> None:
+    source = stage_folder(tmp_path / "in", segments_rows())
+    other = stage_folder(tmp_path / "other", recordings_rows(), ("items", "recordings"))
+    assert check([str(source), f"rejections={other}"], suite="segments") == (0, "")
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -272,8 +272,13 @@ def spare_text(condition: str, others: list[Clip], seconds: float, rng: np.rando
     return wanted
 
 
-def documents(which: str, only: tuple[str, ...] = CONDITIONS, minutes: float = 8.0) -> Iterator[tuple[Document, Signal]]:
-    """All documents of one side (`tune` or `measure`). `minutes` bounds each damaged or degraded condition, not `clean`."""
+def documents(
+    which: str, only: tuple[str, ...] = CONDITIONS, minutes: float = 8.0, clean_minutes: float | None = None
+) -> Iterator[tuple[Document, Signal]]:
+    """All documents of one side (`tune` or `measure`).
+
+    `minutes` bounds each damaged or degraded condition, `clean_minutes` the clean one (None: all there is).
+    """
     clips = [c for c in english_clips() if side(c.reader) == which]
     for condition in only:
         if condition == "whole":
@@ -282,7 +287,7 @@ def documents(which: str, only: tuple[str, ...] = CONDITIONS, minutes: float = 8
             yield from foreign(which, condition, clips)
         else:
             rng = rng_of(which, condition)
-            for n, group in enumerate(groups(clips, rng, None if condition == "clean" else minutes)):
+            for n, group in enumerate(groups(clips, rng, clean_minutes if condition == "clean" else minutes)):
                 yield make(f"{which}-{condition}-{n:02d}", condition, which, group, clips)
 
 

@@ -46,9 +46,11 @@ def compare(made: list[Document], run: Run, source: Path, keep: Keep) -> tuple[d
     return found, lines
 
 
-def measure(work: Path, side: str, only: tuple[str, ...], minutes: float) -> tuple[Views, list[str], dict[str, float]]:
+def measure(
+    work: Path, side: str, only: tuple[str, ...], minutes: float, clean: float | None
+) -> tuple[Views, list[str], dict[str, float]]:
     """Build the corpus, run the stages, compare: as aligned, and as the release policy would take it."""
-    made = write(work / "source", documents(side, only, minutes))
+    made = write(work / "source", documents(side, only, minutes, clean))
     run = harvest(work / "source", work)
     aligned, lines = compare(made, run, work / "source", everything)
     released, _ = compare(made, run, work / "source", policy())
@@ -61,6 +63,7 @@ def main() -> None:
     p.add_argument("--side", choices=("tune", "measure"), default="measure")
     p.add_argument("--only", default=",".join(CONDITIONS))
     p.add_argument("--minutes", type=float, default=8.0, help="of each damaged or degraded condition")
+    p.add_argument("--clean-minutes", type=float, help="of the clean condition; default all there is")
     p.add_argument("--hour", type=float, default=3600.0, help="seconds of synthetic speech; 0: none")
     p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers")
     p.add_argument("--out", type=Path, default=RESULT)
@@ -68,7 +71,7 @@ def main() -> None:
     a = p.parse_args()
     started = time.monotonic()
     work = a.work / a.side
-    views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes)
+    views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes, a.clean_minutes)
     drift: dict[str, Figure] | None = None
     if a.hour:
         drift, hour_seconds = measure_drift(

@@ -57,6 +57,9 @@ class Reason(StrEnum):
     SPEECH_WRONG_LANGUAGE = "speech_wrong_language"
     RECOGNIZER_FAILED = "recognizer_failed"
     CRASHED = "crashed"
+    # sentences and their words
+    SENTENCE_EMPTY = "sentence_empty"
+    UNALIGNED = "unaligned"
     # selection and release
     DUPLICATE_TEXT = "duplicate_text"
     DUPLICATE_AUDIO = "duplicate_audio"
@@ -268,6 +271,63 @@ SEGMENTS = Table(
     ),
 )
 
+SENTENCES = Table(
+    "sentences",
+    "one short clip of one speaker and the sentence it holds (Common Voice and its like)",
+    ("sentence_id",),
+    (
+        Column("sentence_id", _s, "sha256(audio_id + '\\n' + text_raw), hex"),
+        Column("audio_id", _s, "sha256 of the clip's bytes, hex"),
+        Column("source", _s, "`common_voice`, `tsv`, …"),
+        Column("source_version", _s, "release of the source that first brought it, such as `18.0`"),
+        Column("clip", _s, "file name of the clip in the source"),
+        Column("language", _s, "BCP 47"),
+        Column("speaker_id", _s, "speaker as the source names them (Common Voice: client_id)"),
+        Column("gender", _s, "as stated; null if not", True),
+        Column("age", _s, "as stated; null if not", True),
+        Column("accent", _s, "as stated; null if not", True),
+        Column("up_votes", _i, "votes for it; null where the source has none", True),
+        Column("down_votes", _i, "votes against it", True),
+        Column("text_raw", _s, "the sentence as written, NFC"),
+        Column("tokens", pa.list_(TOKEN), "words to align; [char_start, char_end) is the piece of `text_raw` each stands for"),
+        Column("origin", _s, "`cut` (a sentence), or `spoken_alone` (a recording of a single word)"),
+        Column("duration_s", _f, "decoded samples / 16000"),
+        Column("samples", _i, "samples after decoding to 16 kHz mono"),
+        Column("codec", _s, "as ffmpeg names it"),
+        *LICENSE_COLUMNS,
+    ),
+    seconds="duration_s",
+)
+
+SENTENCE_AUDIO = Table(
+    "sentence_audio",
+    "the bytes of one clip, in the order of `sentences` and in the same shard (millions of small objects are slow anywhere)",
+    ("sentence_id",),
+    (
+        Column("sentence_id", _s, "sentence"),
+        Column("audio", pa.large_binary(), "the clip's file, byte for byte"),
+    ),
+)
+
+SENTENCE_WORDS = Table(
+    "sentence_words",
+    "one aligned token of a sentence, from either aligner",
+    ("sentence_id", "index"),
+    (
+        Column("sentence_id", _s, "sentence it stands in"),
+        Column("index", _i, "position in the sentence's `tokens`, from 0"),
+        Column("char_start", _i, "start of its piece in `text_raw`"),
+        Column("char_end", _i, "end of its piece"),
+        Column("word", _s, "the token"),
+        Column("word_raw", _s, "the piece of `text_raw`"),
+        Column("start_s", _f, "start in the clip as decoded"),
+        Column("end_s", _f, "end in the clip"),
+        Column("score", _f, "how well the sound fits the word, per frame; comparable inside one model only; more is better", True),
+        Column("fault", _s, "why it is implausible (score, duration); null if nothing speaks against it", True),
+        Column("phones", pa.list_(pa.struct([("phone", _s), ("start_s", _f), ("end_s", _f)])), "its phones or graphemes"),
+    ),
+)
+
 REJECTIONS = Table(
     "rejections",
     "one input, or part of one, that stopped here",
@@ -382,6 +442,9 @@ TABLES: dict[str, Table] = {
         SPEECH,
         WORDS,
         SEGMENTS,
+        SENTENCES,
+        SENTENCE_AUDIO,
+        SENTENCE_WORDS,
         REJECTIONS,
         CLUSTERS,
         ASSIGNMENTS,

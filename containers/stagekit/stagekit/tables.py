@@ -58,8 +58,21 @@ class Reason(StrEnum):
     RECOGNIZER_FAILED = "recognizer_failed"
     CRASHED = "crashed"
     # sentences and their words
+    ROW_UNREADABLE = "row_unreadable"
+    ROW_DUPLICATE = "row_duplicate"
+    AUDIO_MISSING = "audio_missing"
+    ARCHIVE_MEMBER = "archive_member"
+    SPEECH_RATE = "speech_rate"
     SENTENCE_EMPTY = "sentence_empty"
+    NUMERAL = "numeral"
+    FOREIGN_CHARACTERS = "foreign_characters"
     UNALIGNED = "unaligned"
+    # keywords
+    WORD_IMPLAUSIBLE = "word_implausible"
+    WORD_SHORT = "word_short"
+    WORD_RARE = "word_rare"
+    WORD_NOT_ASKED = "word_not_asked"
+    WORD_CAP = "word_cap"
     # selection and release
     DUPLICATE_TEXT = "duplicate_text"
     DUPLICATE_AUDIO = "duplicate_audio"
@@ -271,6 +284,45 @@ SEGMENTS = Table(
     ),
 )
 
+READINGS = Table(
+    "readings",
+    "one row of a source's list of validated clips, with the clip's bytes: what the source says, nothing decoded yet",
+    ("reading_id",),
+    (
+        Column("reading_id", _s, "`<source>:<language>/<file name of the clip>`"),
+        Column("source", _s, "`common_voice`, `tsv`, …"),
+        Column("source_version", _s, "release of the source, such as `18.0`"),
+        Column("clip", _s, "file name of the clip in the source"),
+        Column("audio_id", _s, "sha256 of the clip's bytes, hex"),
+        Column("language", _s, "BCP 47"),
+        Column("speaker_id", _s, "speaker as the source names them (Common Voice: client_id)"),
+        Column("gender", _s, "as stated; null if not", True),
+        Column("age", _s, "as stated; null if not", True),
+        Column("accent", _s, "as stated; null if not", True),
+        Column("up_votes", _i, "votes for it; null where the source has none", True),
+        Column("down_votes", _i, "votes against it", True),
+        Column("segment", _s, "part of the source's campaign it belongs to (Common Voice: `Benchmark` marks single words)", True),
+        Column("text", _s, "the sentence as the source's file has it, quoting undone"),
+        Column("claimed_duration_s", _f, "duration that the source states; null if it states none", True),
+        *LICENSE_COLUMNS,
+        Column("audio", pa.large_binary(), "the clip's file, byte for byte"),
+    ),
+    seconds="claimed_duration_s",
+)
+
+SPEAKER_LINKS = Table(
+    "speaker_links",
+    "two speaker ids that handed in the very same file: one person, or one account",
+    ("speaker_id", "other_speaker_id", "audio_id"),
+    (
+        Column("speaker_id", _s, "the smaller id"),
+        Column("other_speaker_id", _s, "the other"),
+        Column("audio_id", _s, "sha256 of the file both handed in"),
+        Column("clip", _s, "its name under the first"),
+        Column("other_clip", _s, "its name under the other"),
+    ),
+)
+
 SENTENCES = Table(
     "sentences",
     "one short clip of one speaker and the sentence it holds (Common Voice and its like)",
@@ -328,12 +380,98 @@ SENTENCE_WORDS = Table(
     ),
 )
 
+KEYWORDS = Table(
+    "keywords",
+    "one word, or phrase, that clips are cut for",
+    ("language", "word"),
+    (
+        Column("language", _s, "BCP 47"),
+        Column("word", _s, "spoken form as the language's normaliser writes it, NFC; words of a phrase are separated by a blank"),
+        Column("graphemes", _i, "grapheme clusters in it, blanks not counted"),
+        Column("tokens", _i, "1, or the words of a phrase"),
+        Column("clips", _i, "clips picked"),
+        Column("spoken_alone", _i, "of these, recordings of just that word"),
+        Column("speakers", _i, "different speakers among them"),
+        Column("speech_s", _f, "seconds of the word itself in these clips: what is spoken, without context or padding"),
+        Column("left_out", _i, "clips beyond the cap"),
+    ),
+    seconds="speech_s",
+)
+
+PICKS = Table(
+    "picks",
+    "one word of one sentence that becomes a clip; a file has those of one file of `sentences`, in its order",
+    ("clip_id",),
+    (
+        Column("clip_id", _s, "`<sentence_id>-<index>`, for a phrase `<sentence_id>-<index>-<last index>`"),
+        Column("sentence_id", _s, "sentence it stands in"),
+        Column("index", _i, "position of its (first) token in the sentence's `tokens`"),
+        Column("tokens", _i, "1, or the tokens of a phrase"),
+        Column("word", _s, "the keyword"),
+        Column("word_raw", _s, "the piece of `text_raw`"),
+        Column("start_s", _f, "start in the sentence's audio as decoded"),
+        Column("end_s", _f, "end"),
+        Column("score", _f, "the aligner's; of a phrase the lowest", True),
+    ),
+)
+
+CLIPS = Table(
+    "clips",
+    "one spoken word, cut to one second",
+    ("clip_id",),
+    (
+        Column("clip_id", _s, "`<sentence_id>-<index>`, for a phrase `<sentence_id>-<index>-<last index>`: safe as a file name"),
+        Column("sentence_id", _s, "sentence it was cut from"),
+        Column("index", _i, "position of its (first) token in the sentence's `tokens`"),
+        Column("tokens", _i, "1, or the tokens of a phrase"),
+        Column("word", _s, "the keyword"),
+        Column("word_raw", _s, "as the sentence writes it"),
+        Column("language", _s, "BCP 47"),
+        Column("source", _s, "`common_voice`, `tsv`, …"),
+        Column("source_version", _s, "release of the source that first brought the sentence"),
+        Column("source_clip", _s, "file name of the sentence's clip in the source"),
+        Column("speaker_id", _s, "speaker as the source names them"),
+        Column("gender", _s, "as stated; null if not", True),
+        Column("age", _s, "as stated; null if not", True),
+        Column("accent", _s, "as stated; null if not", True),
+        Column("origin", _s, "`cut` (from a sentence), or `spoken_alone` (a recording of just that word)"),
+        Column("start_sample", _i, "of the sentence's audio, 16 kHz, where the second begins; negative if it begins before it"),
+        Column("padding_before", _i, "samples of digital silence before the sentence's audio begins, 16 kHz"),
+        Column("padding_after", _i, "samples of digital silence after it ends, 16 kHz"),
+        Column("word_start_sample", _i, "first sample of the word in the second, 16 kHz; negative if it begins before it"),
+        Column("word_end_sample", _i, "one past its last sample, 16 kHz; over 16000 if it ends after it"),
+        Column("word_start_s", _f, "word_start_sample / 16000"),
+        Column("word_end_s", _f, "word_end_sample / 16000"),
+        Column("speech_s", _f, "duration of the word: what the ledger counts"),
+        Column("long_word", pa.bool_(), "the word is longer than the second, which lacks its ends: see the whole audio"),
+        Column("whole_start_sample", _i, "long words: of the sentence's audio, 16 kHz, where the whole word's audio begins", True),
+        Column("whole_samples", _i, "long words: its samples, 16 kHz", True),
+        Column("score", _f, "the aligner's; comparable inside one model only", True),
+        Column("encoder", _s, "what made the Opus file, with version and settings"),
+        *LICENSE_COLUMNS,
+    ),
+    seconds="speech_s",
+)
+
+CLIP_AUDIO = Table(
+    "clip_audio",
+    "the audio of one clip, in the order of `clips` and in the same shard",
+    ("clip_id",),
+    (
+        Column("clip_id", _s, "clip"),
+        Column("opus", pa.large_binary(), "Ogg Opus, 48 kHz mono, 48,000 samples: encoded once, from the decoded source"),
+        Column("flac", pa.large_binary(), "FLAC, 16 kHz mono 16 bit, 16,000 samples: the same samples, resampled, not decoded Opus"),
+        Column("whole_opus", pa.large_binary(), "long words: Ogg Opus of the whole word, 0.1 s of context at both ends", True),
+        Column("whole_flac", pa.large_binary(), "long words: the same at 16 kHz in FLAC", True),
+    ),
+)
+
 REJECTIONS = Table(
     "rejections",
     "one input, or part of one, that stopped here",
     ("unit", "id", "start_s", "stage", "reason"),
     (
-        Column("unit", _s, "`item`, `recording`, `document`, `segment`, `sentence`, `word` or `clip`"),
+        Column("unit", _s, "`item`, `recording`, `document`, `segment`, `reading`, `sentence`, `word`, `keyword` or `clip`"),
         Column("id", _s, "its id; for a stretch of a recording the recording_id"),
         Column("parent_id", _s, "the unit it belongs to (document of a stretch, item of a recording)", True),
         Column("start_s", _f, "start of the stretch, or 0"),
@@ -442,9 +580,15 @@ TABLES: dict[str, Table] = {
         SPEECH,
         WORDS,
         SEGMENTS,
+        READINGS,
+        SPEAKER_LINKS,
         SENTENCES,
         SENTENCE_AUDIO,
         SENTENCE_WORDS,
+        KEYWORDS,
+        PICKS,
+        CLIPS,
+        CLIP_AUDIO,
         REJECTIONS,
         CLUSTERS,
         ASSIGNMENTS,

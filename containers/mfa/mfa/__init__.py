@@ -1,0 +1,1 @@
+"""Word times from the Montreal Forced Aligner, run as a program."""

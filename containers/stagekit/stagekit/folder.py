@@ -124,11 +124,13 @@ def read_files(paths: Sequence[Path], table_name: str, columns: Sequence[str] | 
     return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
-def iterate_files(paths: Iterable[Path], table_name: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The same rows one by one as dicts, one row group in memory at a time."""
+def iterate_files(
+    paths: Iterable[Path], table_name: str, columns: Sequence[str] | None = None, batch: int = ROW_GROUP
+) -> Iterator[dict[str, Any]]:
+    """The same rows one by one as dicts, ``batch`` of them in memory at a time."""
     table = TABLES[table_name]
     for path in paths:
         file = pq.ParquetFile(path)
         check_schema(str(path), table, file.schema_arrow)
-        for batch in file.iter_batches(batch_size=ROW_GROUP, columns=list(columns) if columns else table.names):
+        for batch in file.iter_batches(batch_size=batch, columns=list(columns) if columns else table.names):
             yield from batch.to_pylist()

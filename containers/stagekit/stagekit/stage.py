@@ -39,7 +39,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from stagekit.errors import EmptyInput, StageError
-from stagekit.folder import FILE_NAME, TableWriter, iterate_files, read_files
+from stagekit.folder import FILE_NAME, ROW_GROUP, TableWriter, iterate_files, read_files
 from stagekit.inputs import SUCCESS, Input
 from stagekit.ledger import Ledger
 from stagekit.pool import Crashed, map_units
@@ -154,9 +154,11 @@ class Context(Generic[P]):
         """All rows of a table over the inputs (of a role), inputs in the order given, shards in order."""
         return read_files(self._paths(table, role), table, columns)
 
-    def rows(self, table: str, *, role: str | None = None, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """The same rows one by one, in bounded memory."""
-        return iterate_files(self._paths(table, role), table, columns)
+    def rows(
+        self, table: str, *, role: str | None = None, columns: Sequence[str] | None = None, batch: int = ROW_GROUP
+    ) -> Iterator[dict[str, Any]]:
+        """The same rows one by one, ``batch`` of them in memory at a time (fewer where a row holds audio)."""
+        return iterate_files(self._paths(table, role), table, columns, batch)
 
     def input(self, role: str) -> Input | None:
         """The input of a role, or None."""

@@ -1,0 +1,288 @@
+"""A written sentence to the words that were spoken, by the rules of its language (``config/languages.yaml``, ``text:``).
+
+Each token knows the piece of the sentence it stands for. The rules are few and each can be tested on a sentence: which letters a
+language has, how its capitals are lowered, what an apostrophe does, which marks are left out, whether small numerals are said.
+A token that the rules cannot vouch for is never a keyword: either the whole sentence cannot be said (a numeral with several
+readings, letters of another script), or only its spelling is foreign ("Łódź" in English), and then the token stands in the
+letters of the language, so that an aligner can place it, beside a fault that says so.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal, NamedTuple
+
+import regex
+from num2words import CONVERTER_CLASSES, num2words
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ingest import segmenters
+from stagekit.tables import Reason
+
+APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092"
+"""All become U+0027 between letters."""
+JOINERS = "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"
+"""No letters: left out of words without dividing them. ZWNJ and ZWJ only say how letters join."""
+MOST_SPELLED = 99
+"""Numerals up to here have one reading; 100, 1990 or 2,5 have several, and nobody knows which one was spoken."""
+_FOLDS = {
+    "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "ı": "i", "ð": "d", "þ": "th", "ŋ": "ng", "ħ": "h", "ə": "e",
+}  # fmt: skip
+
+
+class TextRules(BaseModel):
+    """How a language is written. Every field has a default that is safe for a language of which nothing is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    letters: str = Field(
+        "", description="its letters, lower case, as the inside of a regex class (a-zäöüß, \\p{Thai}); empty: those of one script"
+    )
+    casing: Literal["plain", "turkish", "irish"] = Field("plain", description="how capitals are lowered")
+    apostrophe: Literal["inside", "elision", "edges"] = Field(
+        "inside",
+        description="inside: kept between letters; elision: also ends a word (l' oncle); edges: kept at a word's ends, too",
+    )
+    whole: list[str] = Field([], description="words that elision does not divide (aujourd'hui)")
+    replace: dict[str, str] = Field({}, description="letter → letter, after lowering (ي → ی)")
+    strip: str = Field("", description="marks that are left out, as the inside of a regex class (vowel marks of Arabic)")
+    numerals: Literal["spell", "reject"] = Field(
+        "reject", description=f"spell: digits of 0 to {MOST_SPELLED} become words; for languages whose numerals do not inflect"
+    )
+    segmenter: Literal["spaces", "jieba", "pythainlp", "sudachi"] = Field("spaces", description="what divides words")
+    chars_per_s: tuple[float, float] = Field((1.5, 40.0), description="fewest and most letters spoken in a second of a clip")
+
+    @field_validator("letters", "strip")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        if value:
+            regex.compile(f"[{value}]")
+        return value
+
+
+class Token(NamedTuple):
+    """A spoken word, and the piece ``text[char_start:char_end]`` it stands for."""
+
+    word: str
+    char_start: int
+    char_end: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What cannot be vouched for. ``token``: index of the one token that is no keyword; None: the whole sentence is none."""
+
+    reason: Reason
+    detail: str
+    token: int | None = None
+
+
+@dataclass
+class Said:
+    """A sentence, NFC, as :attr:`text`; its tokens and what is wrong with it."""
+
+    text: str
+    tokens: list[Token] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def refused(self) -> Fault | None:
+        """Why the whole sentence cannot be used."""
+        return next((f for f in self.faults if f.token is None), None)
+
+    @property
+    def letters(self) -> int:
+        """Letters of all tokens, marks not counted."""
+        return sum(1 for t in self.tokens for c in t.word if unicodedata.category(c)[0] == "L")
+
+
+_PIECE = regex.compile(
+    rf"(?P<word>[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}·{JOINERS}]|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}]))*)"
+    r"|(?P<symbol>[\p{Sc}%‰&@#°§+=<>~^|\\€№]|(?<=\d)[-–−/:](?=\d))"
+)
+_COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
+_NUMBER_PART = regex.compile(r"[.,:/'’\-–−]\d")
+
+
+def say(text: str, language: str, rules: TextRules) -> Said:
+    """The tokens of a sentence and their faults.
+
+    Args:
+        text: as written, in any normalisation form.
+        language: BCP 47, for numerals.
+        rules: of the language.
+    """
+    said = Said(unicodedata.normalize("NFC", text).strip())
+    speller = _Speller(language, rules)
+    script = None if rules.letters else _script(said.text)
+    for match in _PIECE.finditer(said.text):
+        if match.lastgroup == "symbol":
+            detail = f"'{match[0]}' is spoken, and there is more than one way to"
+            said.faults.append(Fault(Reason.NUMERAL, detail))
+            continue
+        for start, end in _spans(match, said.text, rules):
+            _add(said, start, end, speller, script)
+    if not said.tokens and not said.faults:
+        said.faults.append(Fault(Reason.SENTENCE_EMPTY, f"no word in it: {said.text[:200]!r}"))
+    return said
+
+
+def _spans(match: regex.Match[str], text: str, rules: TextRules) -> Iterator[tuple[int, int]]:
+    """Pieces of a run of letters that are one word each."""
+    start, end = match.span()
+    if rules.apostrophe == "edges":
+        start -= start > 0 and text[start - 1] in APOSTROPHES and (start < 2 or not text[start - 2].isalnum())
+        end += end < len(text) and text[end] in APOSTROPHES
+    if rules.segmenter == "spaces":
+        yield start, end
+        return
+    run = regex.split(rf"(\p{{Nd}}+|[{APOSTROPHES}{JOINERS}·]+)", text[start:end])
+    at = start
+    for part in run:
+        # ๆ repeats the word before it, and is spoken; it is a word of its own here.
+        for word in _divided(part, rules.segmenter) if part else []:
+            if regex.search(r"[\p{L}\p{N}]", word):
+                yield at, at + len(word)
+            at += len(word)
+
+
+def _divided(part: str, segmenter: str) -> Iterator[str]:
+    for word in segmenters.words(part, segmenter) if regex.search(r"\p{L}", part) else [part]:
+        yield from (w for w in regex.split("(ๆ)", word) if w)
+
+
+def _add(said: Said, start: int, end: int, speller: _Speller, script: str | None) -> None:
+    """Add the tokens of one piece, or the fault it has."""
+    raw, rules = said.text[start:end], speller.rules
+    if regex.search(r"\p{N}", raw):
+        before, after = said.text[max(0, start - 2) : start], said.text[end : end + 2]
+        alone = not _NUMBER_PART.match(after) and not regex.search(r"\d[.,:/'’\-–−]$", before)
+        if alone and (words := speller.numeral(raw)):
+            said.tokens += [Token(w, start, end) for w in words]
+        else:
+            said.faults.append(Fault(Reason.NUMERAL, f"'{raw}' has more than one reading"))
+        return
+    if raw == "ๆ":
+        if said.tokens:
+            said.tokens.append(Token(said.tokens[-1].word, start, end))
+        else:
+            said.faults.append(Fault(Reason.FOREIGN_CHARACTERS, "ๆ repeats a word that is not there"))
+        return
+    for first, last in _elided(raw, rules):
+        word = speller.word(raw[first:last])
+        if not word.strip("'"):
+            continue
+        verdict = speller.check(word, script)
+        if verdict is None:
+            said.tokens.append(Token(word, start + first, start + last))
+        elif folded := speller.fold(word):
+            detail = f"'{raw[first:last]}': {verdict}; aligned as '{folded}'"
+            said.faults.append(Fault(Reason.FOREIGN_CHARACTERS, detail, len(said.tokens)))
+            said.tokens.append(Token(folded, start + first, start + last))
+        else:
+            said.faults.append(Fault(Reason.FOREIGN_CHARACTERS, f"'{raw[first:last]}': {verdict}"))
+
+
+def _elided(raw: str, rules: TextRules) -> Iterator[tuple[int, int]]:
+    """Where the words of a piece lie in it: l'oncle is l' and oncle."""
+    if rules.apostrophe != "elision" or _plain(raw).lower() in rules.whole:
+        yield 0, len(raw)
+        return
+    at = 0
+    for mark in regex.finditer(rf"[{APOSTROPHES}]", raw):
+        yield at, mark.end()
+        at = mark.end()
+    if at < len(raw):
+        yield at, len(raw)
+
+
+def _plain(raw: str) -> str:
+    return "".join("'" if c in APOSTROPHES else c for c in raw if c not in JOINERS)
+
+
+@dataclass(frozen=True)
+class _Speller:
+    language: str
+    rules: TextRules
+
+    def word(self, raw: str) -> str:
+        """A piece in lower case, NFC, with one apostrophe, without marks that are left out."""
+        text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), _plain(raw))
+        text = _lower(text, self.rules.casing)
+        if self.rules.replace:
+            text = "".join(self.rules.replace.get(c, c) for c in text)
+        if self.rules.strip:
+            text = _class(self.rules.strip)(text)
+        text = unicodedata.normalize("NFC", text)
+        return text if self.rules.apostrophe != "inside" else text.strip("'")
+
+    def check(self, word: str, script: str | None) -> str | None:
+        """What is foreign in a word, None if nothing is."""
+        wanted = self.rules.letters or (rf"\p{{{script}}}\p{{M}}" if script else r"\p{L}\p{M}")
+        rest = _class(wanted)(word).replace("'", "")
+        if not rest:
+            return None
+        return "not of this language: " + " ".join(f"{c} (U+{ord(c):04X})" for c in dict.fromkeys(rest))
+
+    def fold(self, word: str) -> str | None:
+        """A Latin word in the letters of the language, None if that cannot be."""
+        if not self.rules.letters:
+            return None
+        own = _class(self.rules.letters)
+        out = []
+        for c in word:
+            if c == "'" or not own(c):
+                out.append(c)
+                continue
+            base = _FOLDS.get(c) or "".join(b for b in unicodedata.normalize("NFD", c) if not unicodedata.combining(b))
+            if not base or not base.isascii() or own(base):
+                return None
+            out.append(base)
+        return unicodedata.normalize("NFC", "".join(out))
+
+    def numeral(self, raw: str) -> list[str]:
+        """The words of a numeral that has one reading; [] if it has several, or the language's are not spelled."""
+        if self.rules.numerals != "spell" or not regex.fullmatch(r"\p{Nd}{1,2}", raw) or (len(raw) > 1 and int(raw) < 10):
+            return []
+        code = self.language.replace("-", "_") if self.language.replace("-", "_") in CONVERTER_CLASSES else self.language[:2]
+        if code not in CONVERTER_CLASSES:
+            return []
+        spoken = num2words(int(raw), lang=code)
+        words = [self.word(w) for w in regex.findall(r"[\p{L}\p{M}]+", spoken)]
+        return words if words and not any(self.check(w, None) for w in words) else []
+
+
+def _lower(text: str, casing: str) -> str:
+    if casing == "turkish":
+        text = text.replace("İ", "i").replace("I", "ı")
+    elif casing == "irish":
+        # nAthair, tAthair: the small letter is a prefix that is written with a hyphen in lower case.
+        text = regex.sub(r"^([nt])(?=[AEIOUÁÉÍÓÚ])", r"\1-", text)
+        return text.lower().replace("-", "")
+    return text.replace("İ", "i").lower()
+
+
+@cache
+def _class(letters: str) -> Callable[[str], str]:
+    """A function that takes all characters of a class out of a string."""
+    pattern = regex.compile(f"[{letters}]+")
+    return lambda text: pattern.sub("", text)
+
+
+@cache
+def _scripts() -> dict[str, regex.Pattern[str]]:
+    names = (
+        "Latin Cyrillic Greek Arabic Hebrew Devanagari Bengali Gurmukhi Gujarati Oriya Tamil Telugu Kannada Malayalam Sinhala "
+        "Thai Lao Khmer Myanmar Tibetan Georgian Armenian Ethiopic Hangul Han Hiragana Katakana Thaana Mongolian Tifinagh Nko"
+    ).split()
+    return {name: regex.compile(rf"\p{{{name}}}") for name in names}
+
+
+def _script(text: str) -> str | None:
+    """The script that most letters of a text are of, None if it is none of those known."""
+    counts = {name: len(pattern.findall(text)) for name, pattern in _scripts().items()}
+    best = max(counts, key=lambda name: counts[name])
+    return best if counts[best] else None

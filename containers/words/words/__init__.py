@@ -1,0 +1,1 @@
+"""Word boundaries from the corpus alone: a flat-start HMM aligner."""

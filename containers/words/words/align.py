@@ -1,0 +1,214 @@
+"""Stage ``align``: when each word of each sentence is spoken, by a model of ``train``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from stagekit.stage import Context, Crashed, Params, StageError, stage
+from stagekit.storage import join, local_copy
+from stagekit.tables import Reason
+from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
+from words.decode import best_path
+from words.features import RATE, with_slopes
+from words.graph import SILENCE, Trellis, build
+from words.kernels import IMPOSSIBLE
+from words.lexicon import key
+from words.model import JSON, NPZ, Model
+from words.refine import refine
+from words.score import ratios
+from words.units import spell
+
+CHUNK_S = 600.0
+"""Seconds of clips that a worker takes at once; a speaker's clips in it are normalised together."""
+
+
+class AlignParams(Params):
+    """What is accepted, and what is called implausible."""
+
+    longest_s: float = Field(
+        600.0, gt=0, description="longer clips are rejected, seconds; memory grows with the square: 60 s 20 MB, 600 s 2 GB"
+    )
+    min_score: float = Field(-12.0, description="a sentence whose words score less on average is `unaligned`")
+    low_score: float = Field(-8.0, description="a word that scores less has the fault `low_score`")
+    min_unit_s: float = Field(0.016, ge=0, description="a word whose letters or phones are shorter on average is `too_short`")
+    max_unit_s: float = Field(0.4, gt=0, description="a word whose letters or phones are longer on average is `too_long`")
+    fine: bool = Field(True, description="move boundaries to the nearest change of the spectrum (words.refine)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Clips for one worker call."""
+
+    sentences: list[Sentence]
+    model: Model
+    params: AlignParams
+
+
+@stage(
+    "align",
+    version=1,
+    params=AlignParams,
+    unit="sentence",
+    reads=["sentences", "sentence_audio"],
+    writes=["sentence_words"],
+    libraries=["numpy", "scipy", "numba"],
+)
+def run(ctx: Context[AlignParams]) -> None:
+    """Inputs: folders with ``sentences`` and ``sentence_audio``, and ``model=`` the folder of ``train``."""
+    model = load_model(ctx)
+    faults: Counter[str] = Counter()
+    for job, results in ctx.map(
+        align_job, _jobs(ctx, model), seconds=lambda j: sum(s.duration_s for s in j.sentences)
+    ):
+        for n, sentence in enumerate(job.sentences):
+            ctx.enter(sentence.id, sentence.duration_s)
+            result = Refused(Reason.CRASHED, results.detail) if isinstance(results, Crashed) else results[n]
+            if isinstance(result, Refused):
+                ctx.reject(sentence.id, result.reason, result.detail, end_s=sentence.duration_s)
+                continue
+            for row in result:
+                ctx.write("sentence_words", row)
+                if row["fault"]:
+                    faults[row["fault"]] += 1
+            ctx.keep(sentence.id, sentence.duration_s)
+    ctx.metrics |= {"faults": dict(sorted(faults.items())), "model": model.about}
+
+
+def load_model(ctx: Context[Any]) -> Model:
+    """The model of the input ``model=``.
+
+    Raises:
+        StageError: there is no such input, or it holds no model.
+    """
+    given = ctx.input("model")
+    if given is None:
+        raise StageError("no model: give the folder of `words train` as --input model=URI")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        for name in (JSON, NPZ):
+            local = stack.enter_context(local_copy(join(given.uri, "model", name)))
+            (folder / name).symlink_to(local.resolve())
+        return Model.load(folder)
+
+
+def _jobs(ctx: Context[AlignParams], model: Model) -> Iterator[Job]:
+    batch: list[Sentence] = []
+    seconds = 0.0
+    for sentence in read_sentences(ctx):
+        if batch and seconds + sentence.duration_s > CHUNK_S:
+            yield Job(batch, model, ctx.params)
+            batch, seconds = [], 0.0
+        batch.append(sentence)
+        seconds += sentence.duration_s
+    if batch:
+        yield Job(batch, model, ctx.params)
+
+
+def align_job(job: Job) -> list[list[dict[str, Any]] | Refused]:
+    """Rows of ``sentence_words`` of each sentence, or why there are none."""
+    model, out = job.model, {}
+    usable = []
+    for n, sentence in enumerate(job.sentences):
+        x = samples(sentence, job.params.longest_s)
+        if isinstance(x, Refused):
+            out[n] = x
+        else:
+            usable.append((n, sentence, x))
+    cepstra = [static_vectors(x, model.shape) for _, _, x in usable]
+    for (n, sentence, x), static in zip(usable, normalise(cepstra, [s.speaker for _, s, _ in usable]), strict=True):
+        out[n] = align_sentence(sentence, x, with_slopes(static, model.shape), model, job.params)
+    return [out[n] for n in range(len(job.sentences))]
+
+
+def align_sentence(
+    sentence: Sentence, clip: NDArray[np.float32], x: NDArray[np.float32], model: Model, params: AlignParams
+) -> list[dict[str, Any]] | Refused:
+    """Rows of one sentence; ``x`` are its vectors, (size, frames)."""
+    trellis = build([model.speller(key(w)) for w in sentence.words], model.topology)
+    step = model.shape.shift / RATE
+    if trellis.shortest > x.shape[1]:
+        need = trellis.shortest * step
+        return Refused(Reason.UNALIGNED, f"{len(clip) / RATE:.2f} s of sound for a text that takes {need:.2f} s at least")
+    path, total = best_path(x, trellis, model.states(trellis), model.tied.density)
+    if total < IMPOSSIBLE / 2:
+        return Refused(Reason.UNALIGNED, "no path through the text fits the sound")
+    ratio = ratios(x, trellis, path, model.plain, max(1, round(0.01 / step)))
+    spoken = trellis.word[path] >= 0
+    mean = float(ratio[spoken].mean())
+    if mean < params.min_score:
+        return Refused(Reason.UNALIGNED, f"score {mean:.2f}, at least {params.min_score:g} is asked for")
+    tokens = spans(path, trellis, step)
+    times = np.unique(np.array([t for a, b, *_ in tokens for t in (a, b)]))
+    edges = {0.0, len(path) * step}
+    inner = np.array([t for t in times if t not in edges])
+    moved = dict(zip(times, times, strict=True))
+    words = {float(t) for w in range(len(sentence.words)) for t in _ends(tokens, w)}
+    if params.fine:
+        loose = np.array([t for t in inner if float(t) in words])
+        moved |= dict(zip(loose, refine(clip, loose), strict=True))
+    rows = []
+    for w, (word, a, b) in enumerate(sentence.tokens):
+        own = [t for t in tokens if t[2] == w]
+        start, end = float(moved[own[0][0]]), min(float(moved[own[-1][1]]), len(clip) / RATE)
+        cuts = [start, *(float(t[0]) for t in own[1:]), end]
+        cuts = list(np.clip(np.maximum.accumulate(cuts), start, end))
+        score = float(ratio[trellis.word[path] == w].mean())
+        rows.append(
+            {
+                "sentence_id": sentence.id,
+                "index": w,
+                "char_start": a,
+                "char_end": b,
+                "word": word,
+                "word_raw": sentence.text[a:b],
+                "start_s": round(start, 4),
+                "end_s": round(end, 4),
+                "score": round(score, 4),
+                "fault": fault(word, start, end, len(own), score, model, params),
+                "phones": [
+                    {"phone": model.speller.units[t[3]], "start_s": round(float(p), 4), "end_s": round(float(q), 4)}
+                    for t, p, q in zip(own, cuts[:-1], cuts[1:], strict=True)
+                ],
+            }
+        )
+    return rows
+
+
+def spans(path: NDArray[np.int32], trellis: Trellis, step: float) -> list[tuple[float, float, int, int]]:
+    """(start, end, word, unit) of each unit on the path, pauses left out."""
+    token = trellis.token[path]
+    starts = np.flatnonzero(np.diff(token, prepend=-1))
+    ends = np.append(starts[1:], len(path))
+    return [
+        (float(a * step), float(b * step), int(trellis.word[path[a]]), int(trellis.unit[path[a]]))
+        for a, b in zip(starts, ends, strict=True)
+        if trellis.unit[path[a]] != SILENCE
+    ]
+
+
+def _ends(tokens: list[tuple[float, float, int, int]], word: int) -> tuple[float, float]:
+    own = [t for t in tokens if t[2] == word]
+    return own[0][0], own[-1][1]
+
+
+def fault(word: str, start: float, end: float, units: int, score: float, model: Model, params: AlignParams) -> str | None:
+    """``no_pronunciation``, ``too_short``, ``too_long`` or ``low_score``; None if nothing speaks against the word."""
+    known = key(word) in model.speller.lexicon or any(u in model.speller.mapping for u in spell(word))
+    if not known:
+        return "no_pronunciation"
+    each = (end - start) / units
+    if each < params.min_unit_s:
+        return "too_short"
+    if each > params.max_unit_s:
+        return "too_long"
+    return "low_score" if score < params.low_score else None

@@ -1,0 +1,70 @@
+"""Best paths of utterances through their trellises, in a band around an earlier path where there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from words import kernels
+from words.graph import Trellis
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Density:
+    """Mixtures as the kernels read them, and the tied states' log chances of staying and leaving."""
+
+    first: NDArray[np.int64]
+    constant: F32
+    mean: F32
+    precision: F32
+    stay: F32
+    go: F32
+
+
+def band(path: I32, width: int, states: int) -> tuple[I32, I32]:
+    """First and one past the last state allowed at each frame: what the path visits within ``width`` frames, and 4 more."""
+    frames = len(path)
+    at = np.arange(frames)
+    low = path[np.maximum(0, at - width)] - 4
+    high = path[np.minimum(frames - 1, at + width)] + 5
+    return np.maximum(low, 0).astype(np.int32), np.minimum(high, states).astype(np.int32)
+
+
+def best_path(x: F32, trellis: Trellis, pdf: I32, density: Density, near: I32 | None = None, width: int = 30) -> tuple[I32, float]:
+    """The best state of each frame, and the path's log probability (below -1e29 if there is none).
+
+    Args:
+        x: (size, frames).
+        trellis: of the utterance.
+        pdf: (states,) tied state.
+        density: the model.
+        near: an earlier path; states are tried only near where it saw them.
+        width: how near, frames.
+    """
+    frames, states = x.shape[1], len(pdf)
+    if near is None:
+        rows, state_row = np.unique(pdf, return_inverse=True)
+        row_from, row_to = np.zeros(len(rows), np.int64), np.full(len(rows), frames, np.int64)
+        low, high = np.zeros(frames, np.int32), np.full(frames, states, np.int32)
+    else:
+        low, high = band(near, width, states)
+        rows, state_row = pdf, np.arange(states)
+        row_from = np.searchsorted(high, np.arange(states), side="right").astype(np.int64)
+        row_to = np.maximum(np.searchsorted(low, np.arange(states), side="right"), row_from).astype(np.int64)
+    row_at = np.zeros(len(rows), np.int64)
+    np.cumsum((row_to - row_from)[:-1], out=row_at[1:])
+    obs = np.empty(int((row_to - row_from).sum()), np.float32)
+    d = density
+    kernels.likelihoods(x, rows, row_from, row_to, d.first, d.constant, d.mean, d.precision, row_at, obs)
+    weight = trellis.weight + d.go[pdf[trellis.source]]
+    path = np.zeros(frames, np.int32)
+    total = kernels.best_path(
+        obs, state_row, row_from, row_at, trellis.arc, trellis.source, weight, d.stay[pdf], trellis.entry, trellis.leave,
+        low, high, path,
+    )  # fmt: skip
+    return path, float(total)

@@ -1,0 +1,302 @@
+"""From sound and words to a model: flat start, single states, then tied states, each round on better paths.
+
+1. Flat start. The loud part of each utterance is shared out evenly over its states; what is left of it at the edges is silence.
+2. States without context, 14 rounds: best paths (in 10 of them), re-estimation, mixtures growing from 1 to some 7 Gaussians a state.
+3. Utterances whose words fit far worse than the others' are left out (wrong transcripts; :func:`outliers`).
+4. A decision tree ties states in context; mixtures grow again over 10 rounds. Paths are now searched only near the last ones.
+
+The order of the sums is fixed (chunks of utterances, whatever the number of threads), so one seed gives one model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from words import gmm, kernels, tree
+from words.decode import best_path
+from words.gmm import Mixtures, Sums
+from words.graph import SILENCE, Trellis
+from words.model import Acoustics
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+CHUNKS = 16
+"""Utterances are summed up in so many chunks, in a fixed order."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything."""
+
+    rounds: int = 14
+    align_in: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 10, 12)
+    gaussians: int = 600
+    tied_rounds: int = 10
+    leaves: int = 800
+    tied_gaussians: int = 6000
+    band_s: float = 0.3
+    outlier_deviations: float = 4.0
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Vectors (size, frames) and the trellis of the words."""
+
+    x: F32
+    trellis: Trellis
+
+
+@dataclass(frozen=True)
+class State:
+    """Where training stands; all that is needed to go on."""
+
+    phase: str
+    round: int
+    paths: list[I32 | None]
+    """Best path of each utterance so far; None: left out."""
+    acoustics: Acoustics
+    tree: tree.Tree
+    plain: Acoustics | None = None
+
+
+class Estimator:
+    """EM over a corpus in memory."""
+
+    def __init__(self, utterances: Sequence[Utterance], units: int, shift_s: float, plan: Plan, threads: int):
+        """``units``: number of units, silence included; ``shift_s``: seconds between frames."""
+        self.utterances, self.units, self.plan = utterances, units, plan
+        self.band = round(plan.band_s / shift_s)
+        self._pool = ThreadPoolExecutor(max(1, threads))
+        every = np.concatenate([u.x[:, ::7] for u in utterances], axis=1).astype(np.float64)
+        self.floor = gmm.VARIANCE_FLOOR * every.var(axis=1)
+
+    def run(self, state: State | None, save: Callable[[State], None]) -> State:
+        """Train from ``state`` (None: from the start); ``save`` gets the state after every round.
+
+        Returns:
+            The last state, with ``plain`` and ``acoustics`` both filled.
+        """
+        plan = self.plan
+        if state is None:
+            state = self._start()
+            save(state)
+        while state.phase == "plain" and state.round < plan.rounds:
+            state = self._round(state, state.round in plan.align_in, None, plan.gaussians, plan.rounds, 3)
+            save(state)
+        if state.phase == "plain":
+            state = self._tie(self._drop_outliers(state))
+            save(state)
+        while state.round < plan.tied_rounds:
+            state = self._round(state, state.round % 2 == 0, self.band, plan.tied_gaussians, plan.tied_rounds, 0)
+            save(state)
+        return state
+
+    # phases
+
+    def _start(self) -> State:
+        plain = tree.untied(self.units)
+        paths: list[I32 | None] = [flat_path(u.x[0], u.trellis) for u in self.utterances]
+        return State("plain", 0, paths, self._from_paths(plain, paths), plain)
+
+    def _from_paths(self, ties: tree.Tree, paths: list[I32 | None]) -> Acoustics:
+        return Acoustics(gmm.single(self._single_sums(ties, paths), self.floor), *self._stays(ties, paths))
+
+    def _round(self, state: State, align: bool, band: int | None, wanted: int, rounds: int, hold: int) -> State:
+        ties, acoustics, paths = state.tree, state.acoustics, state.paths
+        if align:
+            paths = self._paths(ties, acoustics, paths, band)
+            acoustics = Acoustics(acoustics.mixtures, *self._stays(ties, paths))
+        sums = self._sums(ties, acoustics.mixtures, paths)
+        mixtures = gmm.update(acoustics.mixtures, sums, self.floor)
+        grown = (state.round - hold + 1) / max(1, rounds - hold - 3)
+        if 0 < grown <= 1:
+            frames = np.add.reduceat(sums.count, acoustics.mixtures.first[:-1])
+            have = len(mixtures.weight)
+            mixtures = gmm.grow(mixtures, frames, int(len(mixtures) + (max(wanted, have) - len(mixtures)) * grown))
+        return replace(state, round=state.round + 1, paths=paths, acoustics=Acoustics(mixtures, acoustics.stay, acoustics.go))
+
+    def _drop_outliers(self, state: State) -> State:
+        paths = self._paths(state.tree, state.acoustics, state.paths, None)
+        fits = self._fits(state.tree, state.acoustics, paths)
+        bad = outliers(fits, self.plan.outlier_deviations)
+        return replace(state, paths=[None if b else p for p, b in zip(paths, bad, strict=True)])
+
+    def _tie(self, state: State) -> State:
+        kept = [i for i, p in enumerate(state.paths) if p is not None]
+        tables = [np.stack([t.unit, t.part, t.left, t.right, t.position], axis=1) for t in (self.utterances[i].trellis for i in kept)]
+        keys, which = np.unique(np.concatenate(tables), axis=0, return_inverse=True)
+        ends = np.cumsum([len(t) for t in tables])
+        each = dict(zip(kept, np.split(which.reshape(-1).astype(np.int64), ends[:-1]), strict=True))
+        unit = Mixtures(np.arange(len(keys) + 1), np.ones(len(keys)), *self._blank(len(keys)))
+        sums = self._collect(unit, state.paths, lambda i: each[i])
+        middle = keys[:, 1] == 1
+        count, total = np.zeros(self.units), np.zeros((self.units, len(self.floor)))
+        np.add.at(count, keys[middle, 0], sums.count[middle])
+        np.add.at(total, keys[middle, 0], sums.total[middle])
+        spoken = np.flatnonzero(count > 0)
+        spoken = spoken[spoken != SILENCE]
+        means = total / np.maximum(count, 1.0)[:, None] / np.sqrt(self.floor / gmm.VARIANCE_FLOOR)
+        sets = tree.questions(means, spoken)
+        grown = tree.grow(keys.astype(np.int32), sums, sets, self.units, self.floor, self.plan.leaves)
+        acoustics = self._from_paths(grown, state.paths)
+        return State("tied", 0, state.paths, acoustics, grown, state.acoustics)
+
+    # passes over the corpus
+
+    def _ties(self, ties: tree.Tree, i: int) -> I64:
+        t = self.utterances[i].trellis
+        return ties.find(t.unit, t.part, t.left, t.right, t.position).astype(np.int64)
+
+    def _paths(self, ties: tree.Tree, acoustics: Acoustics, near: list[I32 | None], band: int | None) -> list[I32 | None]:
+        density = acoustics.density
+
+        def one(i: int) -> I32 | None:
+            old, u = near[i], self.utterances[i]
+            if old is None:
+                return None
+            path, total = best_path(u.x, u.trellis, self._ties(ties, i), density, old if band else None, band or 0)
+            return path if total > kernels.IMPOSSIBLE / 2 else old if band else None
+
+        return list(self._pool.map(one, range(len(self.utterances))))
+
+    def _collect(self, mixtures: Mixtures, paths: list[I32 | None], states: Callable[[int], I64]) -> Sums:
+        first, constant, mean, precision = mixtures.density()
+
+        def one(k: int) -> Sums:
+            sums = Sums.zeros(len(mixtures.weight), len(self.floor))
+            for i in range(k, len(paths), CHUNKS):
+                path = paths[i]
+                if path is not None:
+                    kernels.accumulate(
+                        self.utterances[i].x, states(i)[path], first, constant, mean, precision,
+                        sums.count, sums.total, sums.square,
+                    )  # fmt: skip
+            return sums
+
+        whole = Sums.zeros(len(mixtures.weight), len(self.floor))
+        for part in self._pool.map(one, range(CHUNKS)):
+            whole.add(part)
+        return whole
+
+    def _sums(self, ties: tree.Tree, mixtures: Mixtures, paths: list[I32 | None]) -> Sums:
+        return self._collect(mixtures, paths, lambda i: self._ties(ties, i))
+
+    def _blank(self, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.zeros((n, len(self.floor))), np.ones((n, len(self.floor)))
+
+    def _single_sums(self, ties: tree.Tree, paths: list[I32 | None]) -> Sums:
+        n = ties.leaves
+        return self._sums(ties, Mixtures(np.arange(n + 1), np.ones(n), *self._blank(n)), paths)
+
+    def _stays(self, ties: tree.Tree, paths: list[I32 | None]) -> tuple[F32, F32]:
+        stay, go = np.full(ties.leaves, 2.0), np.full(ties.leaves, 1.0)
+        for i, path in enumerate(paths):
+            if path is not None:
+                state = self._ties(ties, i)[path[:-1]]
+                same = path[1:] == path[:-1]
+                stay += np.bincount(state[same], minlength=ties.leaves)
+                go += np.bincount(state[~same], minlength=ties.leaves)
+        return np.log(stay / (stay + go)).astype(np.float32), np.log(go / (stay + go)).astype(np.float32)
+
+    def _fits(self, ties: tree.Tree, acoustics: Acoustics, paths: list[I32 | None]) -> NDArray[np.float64]:
+        """Mean log-likelihood ratio of each utterance's words to a free loop of units; nan where there is no path."""
+        from words.score import ratios
+
+        def one(i: int) -> float:
+            path, u = paths[i], self.utterances[i]
+            if path is None:
+                return float("nan")
+            spoken = u.trellis.word[path] >= 0
+            return float(ratios(u.x, u.trellis, path, acoustics)[spoken].mean()) if spoken.any() else float("nan")
+
+        return np.array(list(self._pool.map(one, range(len(self.utterances)))))
+
+
+def flat_path(level: F32, trellis: Trellis) -> I32:
+    """Even shares of the loud part for the states of words; the first pause before it, the last after it.
+
+    Args:
+        level: (frames,) first cepstrum, which follows the loudness.
+        trellis: its first pronunciations are taken.
+    """
+    frames = len(level)
+    low, high = np.percentile(level, [5, 95])
+    loud = np.flatnonzero(level > low + 0.35 * (high - low))
+    a, b = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, frames)
+    states = first_pronunciations(trellis)
+    if b - a < len(states):
+        a, b = 0, frames
+    path = np.zeros(frames, np.int32)
+    path[a:b] = states[np.minimum(np.arange(b - a) * len(states) // max(1, b - a), len(states) - 1)]
+    path[b:] = len(trellis.word) - 1
+    return path
+
+
+def first_pronunciations(trellis: Trellis) -> I32:
+    """States of words along the path that takes the first pronunciation of each."""
+    chosen, s = [], 0
+    n = len(trellis.word)
+    following: dict[int, int] = {}
+    for t in range(n - 1, -1, -1):
+        for k in range(trellis.arc[t], trellis.arc[t + 1]):
+            following[int(trellis.source[k])] = t  # the lowest successor: within a pronunciation, or the pause after it
+    while s is not None and s < n:
+        if trellis.word[s] >= 0:
+            chosen.append(s)
+        s = following.get(s)  # type: ignore[assignment]
+    return np.array(chosen, np.int32)
+
+
+def outliers(fits: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
+    """Which utterances fit too badly to learn from: far below the better half.
+
+    The better half is taken as right. Its lower edge is the median of all; its spread is that of a normal distribution whose upper
+    half it were. With up to half of the transcripts wrong the bound still lies among the right ones' tail.
+    """
+    known = fits[~np.isnan(fits)]
+    if len(known) < 10:
+        return np.isnan(fits)
+    q50, q75, q90 = np.percentile(known, [50, 75, 90])
+    spread = max((q90 - q75) / 0.607, 1e-3)  # distance of these quantiles of a normal distribution, in deviations
+    return np.isnan(fits) | (fits < q75 - 0.674 * spread - deviations * spread)
+
+
+def threads_of(workers: int) -> int:
+    """Threads for so many workers."""
+    return workers if workers > 0 else len(os.sched_getaffinity(0))
+
+
+def arrays_of(state: State) -> dict[str, NDArray[Any]]:
+    """A state for an npz."""
+    from words.model import tree_arrays
+
+    kept = np.array([p is not None for p in state.paths])
+    out: dict[str, NDArray[Any]] = {
+        "phase": np.array(state.phase),
+        "round": np.array(state.round),
+        "kept": kept,
+        "frames": np.array([0 if p is None else len(p) for p in state.paths]),
+        "paths": np.concatenate([p for p in state.paths if p is not None] or [np.zeros(0, np.int32)]),
+    }
+    out |= state.acoustics.arrays("now") | tree_arrays(state.tree)
+    return out | (state.plain.arrays("plain") if state.plain else {})
+
+
+def state_of(arrays: Any) -> State:
+    """The state of an npz."""
+    from words.model import tree_of
+
+    ends = np.cumsum(arrays["frames"])
+    pieces = np.split(arrays["paths"], ends[:-1])
+    paths = [p if k else None for p, k in zip(pieces, arrays["kept"], strict=True)]
+    plain = Acoustics.of(arrays, "plain") if "plain_first" in arrays else None
+    return State(str(arrays["phase"]), int(arrays["round"]), paths, Acoustics.of(arrays, "now"), tree_of(arrays), plain)

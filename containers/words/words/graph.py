@@ -1,0 +1,118 @@
+"""The trellis of one utterance: its units in a row, each a chain of states, with a pause that may stand between words.
+
+States are numbered in reading order, so that every arc goes upwards and a path's state never falls. An arc's weight holds only
+what is choice (pause or none, pronunciation, skipping): the chance of staying in a state is the tied state's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SILENCE = 0
+"""Number of the unit that stands for a pause."""
+PARTS = 3
+"""States of a unit."""
+BEGIN, INNER, LAST, ALONE = 0, 1, 2, 3
+IMPOSSIBLE = -1e30
+I32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """How units become states."""
+
+    silence_parts: int = 3
+    pause: float = 0.1
+    """Chance of a pause between two words."""
+
+
+@dataclass(frozen=True)
+class Trellis:
+    """States of one utterance; see :func:`words.kernels.best_path` for the arcs."""
+
+    unit: I32
+    part: I32
+    left: I32
+    right: I32
+    position: I32
+    word: I32
+    """Index of the word, -1 in a pause."""
+    token: I32
+    """Index of the unit's occurrence, counted through the utterance."""
+    arc: I32
+    source: I32
+    weight: NDArray[np.float32]
+    entry: NDArray[np.float32]
+    leave: NDArray[np.float32]
+
+    shortest: int
+    """Fewest frames that a path through it can have."""
+
+
+Pronunciations = Sequence[Sequence[int]]
+"""Of one word: each a sequence of units, numbers above ``SILENCE``."""
+
+
+def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
+    """The trellis of words in a row, each with one or more pronunciations, with a pause allowed before, between and after."""
+    rows: list[tuple[int, ...]] = []
+    arcs: list[list[tuple[int, float]]] = []
+    entries: list[int] = []
+    no_pause, pause = math.log(1 - topology.pause), math.log(topology.pause)
+    ends: list[int] = []  # last states of the word before
+    token = 0
+
+    def silence() -> None:
+        nonlocal token
+        for part in range(topology.silence_parts):
+            s = len(rows)
+            rows.append((SILENCE, part, SILENCE, SILENCE, ALONE, -1, token))
+            arcs.append([(s - 1, 0.0)] if part else [(e, pause) for e in ends])
+            if part == 0 and not ends:
+                entries.append(s)
+        token += 1
+
+    silence()
+    for w, pronunciations in enumerate(words):
+        pause_end = len(rows) - 1
+        before = words[w - 1][0][-1] if w else SILENCE
+        after = words[w + 1][0][0] if w + 1 < len(words) else SILENCE
+        new_ends = []
+        for units in pronunciations:
+            context = [before, *units, after]
+            for i, unit in enumerate(units):
+                position = ALONE if len(units) == 1 else BEGIN if i == 0 else LAST if i == len(units) - 1 else INNER
+                for part in range(PARTS):
+                    s = len(rows)
+                    rows.append((unit, part, context[i], context[i + 2], position, w, token))
+                    if part or i:
+                        arcs.append([(s - 1, 0.0)])
+                    else:
+                        arcs.append([(pause_end, 0.0), *((e, no_pause) for e in ends)])
+                        if not ends:
+                            entries.append(s)
+                token += 1
+            new_ends.append(len(rows) - 1)
+        ends = new_ends
+        silence()
+    table = np.array(rows, np.int32)
+    arc = np.zeros(len(rows) + 1, np.int32)
+    arc[1:] = np.cumsum([len(a) for a in arcs])
+    entry = np.full(len(rows), IMPOSSIBLE, np.float32)
+    entry[entries] = 0.0
+    leave = np.full(len(rows), IMPOSSIBLE, np.float32)
+    leave[[*ends, len(rows) - 1]] = 0.0
+    return Trellis(
+        *(np.ascontiguousarray(table[:, j]) for j in range(7)),
+        arc=arc,
+        source=np.array([p for a in arcs for p, _ in a], np.int32),
+        weight=np.array([v for a in arcs for _, v in a], np.float32),
+        entry=entry,
+        leave=leave,
+        shortest=sum(PARTS * min(map(len, p)) for p in words),
+    )

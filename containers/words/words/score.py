@@ -1,0 +1,95 @@
+"""How well the sound fits a word: its own path against the best path of any units at all.
+
+The log-likelihood ratio per frame of the forced path to a free loop of units (the "goodness of pronunciation" of Witt and Young,
+"Phone-level pronunciation scoring and assessment for interactive language learning", Speech Communication 30, 2000), both under
+the models without context: 0 is par, since the loop may take the forced path, and lower is worse.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from words import kernels
+from words.graph import PARTS, Trellis
+from words.model import Acoustics
+
+Array = Any
+
+
+@numba.njit(cache=True, nogil=True)
+def free_loop(obs: Array, stay: Array, go: Array, parts: int, penalty: float) -> Array:
+    """Best path of units in any order.
+
+    Args:
+        obs: (units * parts, frames) log likelihoods, the parts of a unit side by side.
+        stay: (units * parts,) log chance of staying.
+        go: (units * parts,) log chance of leaving.
+        parts: states of a unit.
+        penalty: log weight of each new unit.
+
+    Returns:
+        (frames,) log likelihood of the frame's state on the best path.
+    """
+    states, frames = obs.shape
+    old = np.full(states, -1e30)
+    new = np.empty(states)
+    back = np.zeros((frames, states), np.uint8)
+    ender = np.zeros(frames, np.int32)
+    for u in range(0, states, parts):
+        old[u] = obs[u, 0]
+    for t in range(1, frames):
+        top, who = -1e30, 0
+        for e in range(parts - 1, states, parts):
+            if old[e] + go[e] > top:
+                top, who = old[e] + go[e], e
+        ender[t] = who
+        for s in range(states):
+            best, choice = old[s] + stay[s], 0
+            v = top + penalty if s % parts == 0 else old[s - 1] + go[s - 1]
+            if v > best:
+                best, choice = v, 1
+            new[s] = best + obs[s, t]
+            back[t, s] = choice
+        old, new = new, old
+    out = np.empty(frames, np.float32)
+    s = int(np.argmax(old))
+    for t in range(frames - 1, -1, -1):
+        out[t] = obs[s, t]
+        if back[t, s] == 1:
+            s = ender[t] if s % parts == 0 else s - 1
+    return out
+
+
+PENALTY = -2.0
+"""Log weight of each unit of the loop: it stands for the choice among a few dozen of them."""
+
+
+def ratios(x: Array, trellis: Trellis, path: Array, plain: Acoustics, every: int = 1) -> Array:
+    """Log-likelihood ratio of each frame, forced path over free loop.
+
+    Args:
+        x: (size, frames).
+        trellis: of the utterance.
+        path: (frames,) its states.
+        plain: the states without context.
+        every: only each so-manieth frame is looked at; the ones between get its value.
+
+    Returns:
+        (frames,) float32.
+    """
+    d = plain.density
+    states = len(d.stay)
+    some = np.ascontiguousarray(x[:, ::every])
+    frames = some.shape[1]
+    rows = np.arange(states)
+    obs = np.empty(states * frames, np.float32)
+    zero, whole = np.zeros(states, np.int64), np.full(states, frames, np.int64)
+    kernels.likelihoods(some, rows, zero, whole, d.first, d.constant, d.mean, d.precision, rows * frames, obs)
+    table = obs.reshape(states, frames)
+    loop = free_loop(table, d.stay, d.go, PARTS, PENALTY)
+    at = path[::every]
+    own = table[trellis.unit[at] * PARTS + trellis.part[at], np.arange(frames)]
+    return np.repeat(own - loop, every)[: x.shape[1]]

@@ -1,0 +1,244 @@
+"""Stage ``train``: an acoustic model from a corpus alone, from a flat start."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from stagekit.inputs import digest
+from stagekit.run import fingerprint
+from stagekit.stage import RUNTIME, Context, Crashed, EmptyInput, Params, StageError, stage
+from stagekit.storage import local_copy, sha256_file
+from stagekit.tables import Reason
+from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
+from words.estimate import Estimator, Plan, State, Utterance, arrays_of, state_of, threads_of
+from words.features import RATE, Shape, with_slopes
+from words.graph import Topology, build
+from words.lexicon import key, read_lexicon
+from words.model import Model, save_arrays
+from words.units import OTHER, SIL, Speller, count, inventory
+
+BATCH = 40
+"""Clips decoded at a time by a worker."""
+
+
+class TrainParams(Params):
+    """What is trained, on how much."""
+
+    lexicon: str = Field("", description="URI of a pronunciation lexicon, a line `word phone phone …`; empty: the spelling")
+    max_hours: float = Field(
+        10.0, gt=0, description="of a larger corpus, clips of so many hours are trained on, chosen by seed and id; 85 MB an hour"
+    )
+    min_sentences: int = Field(25, ge=2, description="fewer usable sentences are refused: too little to learn sounds from")
+    longest_s: float = Field(60.0, gt=0, description="longer clips are not trained on (alignment takes them), seconds")
+    rare: int = Field(8, ge=1, description="a letter seen less often loses its marks, or becomes the unknown sound")
+    shift_ms: int = Field(5, ge=2, le=20, description="time between frames, milliseconds")
+    leaves: int = Field(800, ge=1, description="most tied states")
+    gaussians: int = Field(6000, ge=1, description="Gaussians of the tied states; fewer where frames are few")
+    seed: int = Field(1, description="chooses the sample of a corpus above max_hours; nothing else is drawn by chance")
+    work: str = Field("", description="folder for checkpoints; empty: beside the output", json_schema_extra=RUNTIME)
+
+
+def digests(params: TrainParams) -> dict[str, str]:
+    """What decides the output beside code and parameters: the lexicon's content."""
+    if not params.lexicon:
+        return {}
+    with local_copy(params.lexicon) as path:
+        return {"lexicon": sha256_file(path)}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Clips for one worker call."""
+
+    sentences: list[Sentence]
+    shape: Shape
+    longest_s: float
+
+
+@stage(
+    "train",
+    version=1,
+    params=TrainParams,
+    unit="sentence",
+    reads=["sentences", "sentence_audio"],
+    libraries=["numpy", "scipy", "numba"],
+    model_digest=digests,
+)
+def run(ctx: Context[TrainParams]) -> None:
+    """Inputs: folders with ``sentences`` and ``sentence_audio``. Output: ``model/`` (words.model)."""
+    given = ctx.params
+    chosen = sample(ctx)
+    lexicon: dict[str, list[list[str]]] = {}
+    if given.lexicon:
+        with local_copy(given.lexicon) as path:
+            lexicon = read_lexicon(path)
+    shape = Shape(shift=given.shift_ms * RATE // 1000)
+    kept, vectors = load(ctx, chosen, shape)
+    if len(kept) < given.min_sentences:
+        raise StageError(
+            f"{len(kept)} usable sentences; training needs {given.min_sentences} (parameter min_sentences; see the README on what "
+            "so few are worth)"
+        )
+    speller = make_speller(kept, lexicon, given.rare)
+    topology = Topology()
+    utterances: list[Utterance] = []
+    names: list[str] = []
+    for sentence, static in zip(kept, normalise(vectors, [s.speaker for s in kept]), strict=True):
+        trellis = build([speller(key(w)) for w in sentence.words], topology)
+        need = trellis.shortest * shape.shift / RATE
+        if trellis.shortest > static.shape[1]:
+            detail = f"{sentence.duration_s:.2f} s of sound for a text that takes {need:.2f} s at least"
+            ctx.reject(sentence.id, Reason.UNALIGNED, detail, end_s=sentence.duration_s)
+            continue
+        utterances.append(Utterance(with_slopes(static, shape), trellis))
+        names.append(sentence.id)
+    if len(utterances) < given.min_sentences:
+        raise StageError(f"{len(utterances)} sentences whose text fits their sound; training needs {given.min_sentences}")
+    plan = Plan(leaves=given.leaves, tied_gaussians=given.gaussians)
+    seconds = {s.id: s.duration_s for s in kept}
+    estimator = Estimator(utterances, len(speller.units), shape.shift / RATE, plan, threads_of(ctx.workers))
+    work = Checkpoints(ctx, digest([names, asdict(plan)]))
+    final = estimator.run(work.last(), work.save)
+    left_out = 0
+    for name, path in zip(names, final.paths, strict=True):
+        if path is None:
+            left_out += 1
+            ctx.reject(name, Reason.UNALIGNED, "fits its text far worse than others: not learned from", end_s=seconds[name])
+        else:
+            ctx.keep(name, seconds[name])
+    assert final.plain is not None
+    hours = sum(seconds[n] for n in names) / 3600
+    about = {
+        "sentences": len(names) - left_out,
+        "left_out": left_out,
+        "hours": round(hours, 4),
+        "tied_states": final.tree.leaves,
+        "gaussians": len(final.acoustics.mixtures.weight),
+        "language": "",
+    }
+    ctx.metrics |= about
+    Model(shape, topology, speller, final.plain, final.acoustics, final.tree, about).save(ctx.path("model/model.json").parent)
+    work.remove()
+
+
+def sample(ctx: Context[TrainParams]) -> set[str]:
+    """Ids to train on: all, or as many hours as allowed in the order of a hash; every sentence is counted in, the rest kept.
+
+    Raises:
+        EmptyInput: there is none.
+    """
+    ranked: list[tuple[str, str, float]] = []
+    for row in ctx.rows("sentences", columns=["sentence_id", "duration_s"]):
+        name, duration = row["sentence_id"], row["duration_s"]
+        ctx.enter(name, duration)
+        ranked.append((hashlib.sha256(f"{ctx.params.seed} {name}".encode()).hexdigest(), name, duration))
+    if not ranked:
+        raise EmptyInput("no sentences")
+    left = ctx.params.max_hours * 3600
+    if sum(duration for *_, duration in ranked) <= left:
+        return {name for _, name, _ in ranked}
+    chosen = set()
+    for _, name, duration in sorted(ranked):
+        if 0 < duration <= min(left, ctx.params.longest_s):
+            chosen.add(name)
+            left -= duration
+        else:
+            ctx.keep(name, duration)
+    return chosen
+
+
+def load(ctx: Context[TrainParams], chosen: set[str], shape: Shape) -> tuple[list[Sentence], list[NDArray[np.float32]]]:
+    """Sentences (without their bytes) and cepstra of those that can be used; the others are rejected."""
+
+    def jobs() -> Iterator[Job]:
+        batch: list[Sentence] = []
+        for sentence in read_sentences(ctx):
+            if sentence.id in chosen:
+                batch.append(sentence)
+            if len(batch) == BATCH:
+                yield Job(batch, shape, ctx.params.longest_s)
+                batch = []
+        if batch:
+            yield Job(batch, shape, ctx.params.longest_s)
+
+    kept, vectors = [], []
+    total = -(-len(chosen) // BATCH)
+    for job, results in ctx.map(vectors_of, jobs(), seconds=lambda j: sum(s.duration_s for s in j.sentences), total=total):
+        for n, sentence in enumerate(job.sentences):
+            result = Refused(Reason.CRASHED, results.detail) if isinstance(results, Crashed) else results[n]
+            if isinstance(result, Refused):
+                ctx.reject(sentence.id, result.reason, result.detail, end_s=sentence.duration_s)
+            else:
+                kept.append(Sentence(sentence.id, sentence.speaker, "", sentence.tokens, sentence.duration_s, b""))
+                vectors.append(result)
+    return kept, vectors
+
+
+def vectors_of(job: Job) -> list[NDArray[np.float32] | Refused]:
+    """Cepstra of each clip, or why there are none."""
+    out: list[NDArray[np.float32] | Refused] = []
+    for sentence in job.sentences:
+        x = samples(sentence, job.longest_s)
+        out.append(x if isinstance(x, Refused) else static_vectors(x, job.shape))
+    return out
+
+
+def make_speller(sentences: list[Sentence], lexicon: dict[str, list[list[str]]], rare: int) -> Speller:
+    """The units of a corpus: the phones of its words in the lexicon, and the letters of the other words."""
+    seen: Counter[str] = Counter()
+    phones: Counter[str] = Counter()
+    for sentence in sentences:
+        for word in map(key, sentence.words):
+            if word in lexicon:
+                phones.update(lexicon[word][0])
+            else:
+                seen.update(count([word]))
+    mapping = inventory(seen, rare)
+    units = sorted(set(mapping.values()) - {OTHER} | {p for p, n in phones.items() if n >= rare})
+    return Speller([SIL, OTHER, *units], mapping, lexicon)
+
+
+class Checkpoints:
+    """The state of training after each round, in a folder named by the stage's fingerprint; the last two are kept."""
+
+    def __init__(self, ctx: Context[TrainParams], content: str):
+        """``content``: digest of what is trained on; a checkpoint of other content is not used."""
+        name = fingerprint(ctx.stage, ctx.params, ctx.inputs)
+        base = Path(ctx.params.work) if ctx.params.work else ctx.staging.parent
+        self.folder, self.content = base / f".work-{name}", content
+
+    def last(self) -> State | None:
+        """The newest state that can be read."""
+        for path in sorted(self.folder.glob("*.npz"), reverse=True):
+            try:
+                with np.load(path, allow_pickle=False) as arrays:
+                    if str(arrays["content"]) == self.content:
+                        return state_of(arrays)
+            except (OSError, ValueError, KeyError, EOFError):
+                continue  # cut short; the one before it will do
+        return None
+
+    def save(self, state: State) -> None:
+        """Write the state, in one step."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray[Any]] = arrays_of(state) | {"content": np.array(self.content)}
+        path = self.folder / f"{'tied' if state.phase == 'tied' else 'plain'}-{state.round:03d}.npz"
+        half = path.with_suffix(".part")
+        save_arrays(half, arrays)
+        half.replace(path)
+        for old in sorted(self.folder.glob("*.npz"))[:-2]:
+            old.unlink()
+
+    def remove(self) -> None:
+        """Training is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)

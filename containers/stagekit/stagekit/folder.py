@@ -132,5 +132,5 @@ def iterate_files(
     for path in paths:
         file = pq.ParquetFile(path)
         check_schema(str(path), table, file.schema_arrow)
-        for batch in file.iter_batches(batch_size=batch, columns=list(columns) if columns else table.names):
-            yield from batch.to_pylist()
+        for rows in file.iter_batches(batch_size=batch, columns=list(columns) if columns else table.names):
+            yield from rows.to_pylist()

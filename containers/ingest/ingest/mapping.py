@@ -83,8 +83,10 @@ class Columns(BaseModel):
             raise StageError(f"{name}: the list lacks columns {sorted(missing)}; it has {sorted(header)}")
 
 
-COMMON_VOICE = Columns(
-    clip="path", text="sentence", speaker="client_id", gender="gender", age="age", accent="accents,accent",
-    up_votes="up_votes", down_votes="down_votes", locale="locale",
+COMMON_VOICE = Columns.model_validate(
+    {
+        "clip": "path", "text": "sentence", "speaker": "client_id", "gender": "gender", "age": "age", "accent": "accents,accent",
+        "up_votes": "up_votes", "down_votes": "down_votes", "locale": "locale",
+    }
 )  # fmt: skip
 """Common Voice, 2020 to 2025: ``accent`` became ``accents``; ``segment`` and ``variant`` came and went."""

@@ -1,7 +1,7 @@
 """Stage ``prepare``: readings become sentences: clips checked by decoding them, texts turned into the words that were spoken.
 
-A sentence with a single word is a recording of that word, ``origin`` ``spoken_alone``. A token that is no keyword (its spelling is
-foreign) stays in ``tokens``, for it was spoken and must be aligned, and has a row in ``rejections`` with unit ``word`` and id
+A sentence with a single word is a recording of that word, ``origin`` ``spoken_alone``. A token that is no keyword (its spelling
+is foreign) stays in ``tokens``, for it was spoken and must be aligned, and has a row in ``rejections`` with unit ``word`` and id
 ``<sentence_id>-<index>``, which ``keywords select`` reads.
 """
 
@@ -29,7 +29,7 @@ from stagekit.tables import Reason
 class PrepareParams(Params):
     """The language's text rules."""
 
-    text: TextRules | None = Field(None, description="the language's entry in config/languages.yaml; null: defaults, and a warning")
+    text: TextRules | None = Field(None, description="the language's entry in config/languages.yaml; null: defaults and a warning")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def run(ctx: Context[PrepareParams]) -> None:
     Raises:
         EmptyInput: no readings.
     """
-    rules = ctx.params.text or TextRules()
+    rules = ctx.params.text or TextRules.model_validate({})
     total = ctx.read("readings", columns=["reading_id"]).num_rows
     if not total:
         raise EmptyInput("no readings in " + ", ".join(i.uri + (f"#{i.shard}" if i.shard else "") for i in ctx.inputs))
@@ -92,8 +92,9 @@ def run(ctx: Context[PrepareParams]) -> None:
         ctx.write("sentence_audio", {"sentence_id": sentence["sentence_id"], "audio": row["audio"]})
         ctx.keep(row["reading_id"], clip.duration_s)
         for fault in said.faults:
-            word_id = f"{sentence['sentence_id']}-{fault.token}"
-            ctx.reject(row["reading_id"], fault.reason, fault.detail, unit="word", row_id=word_id, parent_id=sentence["sentence_id"])
+            parent = sentence["sentence_id"]
+            word_id = f"{parent}-{fault.token}"
+            ctx.reject(row["reading_id"], fault.reason, fault.detail, unit="word", row_id=word_id, parent_id=parent)
         alone += sentence["origin"] == "spoken_alone"
         foreign += len(said.faults)
     if ctx.params.text is None:
@@ -123,8 +124,8 @@ def speech_rate(said: Said, seconds: float, rules: TextRules) -> Fault | None:
     low, high = rules.chars_per_s
     rate = said.letters / seconds
     if rate > high or (rate < low and len(said.tokens) > 1):
-        detail = f"{said.letters} letters in {seconds:.2f} s: {rate:.1f} a second, expected {low:g} to {high:g}: {said.text[:200]}"
-        return Fault(Reason.SPEECH_RATE, detail)
+        seen = f"{said.letters} letters in {seconds:.2f} s, {rate:.1f} a second"
+        return Fault(Reason.SPEECH_RATE, f"{seen}; expected {low:g} to {high:g}: {said.text[:200]}")
     return None
 
 

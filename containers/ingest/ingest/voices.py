@@ -253,11 +253,11 @@ def _read_list(
             traits = (columns.value(v, columns.gender), columns.value(v, columns.age), columns.first(v, columns.accent))
             gender, age, accent = (shared.setdefault(t, t) if t is not None else None for t in traits)
             segment = columns.value(v, columns.segment or ("segment" if p.source == "common_voice" else ""))
-            seconds = columns.number(v, columns.duration_s)
+            stated = columns.number(v, columns.duration_s)
             wanted[clip] = Entry(
                 shared.setdefault(speaker, speaker), v[columns.text], gender, age, accent,
                 columns.count(v, columns.up_votes), columns.count(v, columns.down_votes), segment,
-                durations.get(clip) if seconds is None else seconds,
+                durations.get(clip) if stated is None else stated,
             )  # fmt: skip
         seen.add(clip)
     ctx.metrics.update(rows=rows, rows_known=old)

@@ -160,6 +160,10 @@ class Context(Generic[P]):
         """The same rows one by one, ``batch`` of them in memory at a time (fewer where a row holds audio)."""
         return iterate_files(self._paths(table, role), table, columns, batch)
 
+    def files(self, table: str, *, role: str | None = None) -> list[Path]:
+        """Local paths of a table's files, in the order in which :meth:`rows` reads them; they last as long as the stage."""
+        return self._paths(table, role)
+
     def input(self, role: str) -> Input | None:
         """The input of a role, or None."""
         return next((i for i in self.inputs if i.role == role), None)

@@ -374,7 +374,7 @@ SENTENCE_WORDS = Table(
         Column("word_raw", _s, "the piece of `text_raw`"),
         Column("start_s", _f, "start in the clip as decoded"),
         Column("end_s", _f, "end in the clip"),
-        Column("score", _f, "how well the sound fits the word, per frame; comparable inside one model only; more is better", True),
+        Column("score", _f, "how well the sound fits the word, per frame; comparable within one model; more is better", True),
         Column("fault", _s, "why it is implausible (score, duration); null if nothing speaks against it", True),
         Column("phones", pa.list_(pa.struct([("phone", _s), ("start_s", _f), ("end_s", _f)])), "its phones or graphemes"),
     ),
@@ -400,7 +400,7 @@ KEYWORDS = Table(
 
 PICKS = Table(
     "picks",
-    "one word of one sentence that becomes a clip; a file has those of one file of `sentences`, in its order",
+    "one word of one sentence that becomes a clip; a file has those of one file of `sentences`",
     ("clip_id",),
     (
         Column("clip_id", _s, "`<sentence_id>-<index>`, for a phrase `<sentence_id>-<index>-<last index>`"),
@@ -435,7 +435,7 @@ CLIPS = Table(
         Column("age", _s, "as stated; null if not", True),
         Column("accent", _s, "as stated; null if not", True),
         Column("origin", _s, "`cut` (from a sentence), or `spoken_alone` (a recording of just that word)"),
-        Column("start_sample", _i, "of the sentence's audio, 16 kHz, where the second begins; negative if it begins before it"),
+        Column("start_sample", _i, "where in the sentence's audio the second begins, 16 kHz; may be negative"),
         Column("padding_before", _i, "samples of digital silence before the sentence's audio begins, 16 kHz"),
         Column("padding_after", _i, "samples of digital silence after it ends, 16 kHz"),
         Column("word_start_sample", _i, "first sample of the word in the second, 16 kHz; negative if it begins before it"),
@@ -444,7 +444,7 @@ CLIPS = Table(
         Column("word_end_s", _f, "word_end_sample / 16000"),
         Column("speech_s", _f, "duration of the word: what the ledger counts"),
         Column("long_word", pa.bool_(), "the word is longer than the second, which lacks its ends: see the whole audio"),
-        Column("whole_start_sample", _i, "long words: of the sentence's audio, 16 kHz, where the whole word's audio begins", True),
+        Column("whole_start_sample", _i, "long words: where in the sentence's audio the whole word's audio begins, 16 kHz", True),
         Column("whole_samples", _i, "long words: its samples, 16 kHz", True),
         Column("score", _f, "the aligner's; comparable inside one model only", True),
         Column("encoder", _s, "what made the Opus file, with version and settings"),
@@ -460,7 +460,7 @@ CLIP_AUDIO = Table(
     (
         Column("clip_id", _s, "clip"),
         Column("opus", pa.large_binary(), "Ogg Opus, 48 kHz mono, 48,000 samples: encoded once, from the decoded source"),
-        Column("flac", pa.large_binary(), "FLAC, 16 kHz mono 16 bit, 16,000 samples: the same samples, resampled, not decoded Opus"),
+        Column("flac", pa.large_binary(), "FLAC, 16 kHz mono 16 bit, 16,000 samples: the same samples resampled, never Opus"),
         Column("whole_opus", pa.large_binary(), "long words: Ogg Opus of the whole word, 0.1 s of context at both ends", True),
         Column("whole_flac", pa.large_binary(), "long words: the same at 16 kHz in FLAC", True),
     ),

@@ -29,7 +29,7 @@ from stagekit.tables import Reason
 class PrepareParams(Params):
     """The language's text rules."""
 
-    text: TextRules | None = Field(None, description="the language's entry in config/languages.yaml; null: defaults and a warning")
+    text: TextRules | None = Field(None, description="the language's entry in config/languages.yaml; null: defaults, warned of")
 
 
 @dataclass(frozen=True)

@@ -296,8 +296,9 @@ def _capped(
 def _account(ctx: Context[SelectParams], word: str, tally: Tally, verdict: Reason | None, picked: tuple[int, float]) -> None:
     """Every second in which the word is spoken is picked or refused."""
     ctx.enter(word, tally.seconds + sum(s for _, s in tally.refused.values()))
+    occurrences = tally.clips + sum(n for n, _ in tally.refused.values())
     for reason, (count, seconds) in sorted(tally.refused.items()):
-        ctx.reject(word, reason, f"{count:.0f} of its {tally.clips + sum(n for n, _ in tally.refused.values()):.0f}", end_s=seconds)
+        ctx.reject(word, reason, f"{count:.0f} of its {occurrences:.0f} occurrences", end_s=seconds)
     if verdict is not None:
         what = f"{graphemes(word)} grapheme clusters" if verdict == Reason.WORD_SHORT else f"{tally.clips} clips"
         if tally.clips or not tally.refused:

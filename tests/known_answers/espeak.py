@@ -70,13 +70,13 @@ class Voice:
         return 0
 
     def say(self, text: str, voice: str, speed: int, pitch: int) -> tuple[np.ndarray, list[tuple[int, int, float, float]]]:
-        """Samples at `rate`, and [(char_start, char_end, start_s, end_s)]. Text must be ASCII (offsets count bytes)."""
+        """Samples at `rate`, and [(char_start, char_end, start_s, end_s)]; the engine counts characters, not bytes."""
         if self.lib.espeak_SetVoiceByName(voice.encode()) != 0:
             sys.exit(f"eSpeak NG has no voice {voice}")
         self.lib.espeak_SetParameter(SPEED, speed, 0)
         self.lib.espeak_SetParameter(PITCH, pitch, 0)
         self.samples, self.events = [], []
-        raw = text.encode("ascii") + b"\0"
+        raw = text.encode("utf-8") + b"\0"
         self.lib.espeak_Synth(raw, len(raw), 0, 1, 0, CHARS_UTF8, None, None)
         wave = np.concatenate(self.samples).astype(np.float32) / 32768
         starts = [(sample, position - 1, length) for kind, sample, position, length, _ in self.events if kind == WORD_EVENT]

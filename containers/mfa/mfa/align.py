@@ -22,6 +22,10 @@ from mfa.output import Analysis, Likelihoods, OutputError, Word, read_analysis, 
 from stagekit.stage import Context, EmptyInput, Params, Reason, stage
 
 
+NOTHING_ALIGNED = "NoAlignmentsError"
+"""MFA's exception where not one utterance could be aligned: each of them is then a rejection, as when some could."""
+
+
 class AlignParams(Params):
     """How wide it searches, and what is implausible."""
 
@@ -59,7 +63,11 @@ def run(ctx: Context[AlignParams]) -> None:
         fit = usable(ctx, sentences, dictionary)
         utterances = write_corpus(ctx, scratch / "corpus", fit, dictionary, ctx.params.longest_s)
         if utterances:
-            _align(ctx, scratch, model, dictionary, utterances)
+            try:
+                _align(ctx, scratch, model, dictionary, utterances)
+            except program.ProgramFailed as failed:
+                if NOTHING_ALIGNED not in str(failed):
+                    raise
             _collect(ctx, scratch, model, dictionary, utterances)
 
 

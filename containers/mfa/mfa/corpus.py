@@ -27,6 +27,8 @@ SILENT_PEAK = 32
 above the median of good clips."""
 PHONE_FRAMES_S = 0.01
 """Shortest phone of MFA's acoustic models: one frame."""
+CLIPS_A_READ = 200
+"""Clips read at a time: 200 of 10 s as WAV are 64 MB."""
 COLUMNS = ("sentence_id", "speaker_id", "text_raw", "tokens", "duration_s")
 
 
@@ -130,7 +132,7 @@ def _jobs(
     longest_s: float,
 ) -> Iterator[_Job]:
     wanted = {s.id: (i, s) for i, s in enumerate(sentences)}
-    for row in ctx.rows("sentence_audio"):
+    for row in ctx.rows("sentence_audio", batch=CLIPS_A_READ):
         if row["sentence_id"] not in wanted:
             continue
         i, sentence = wanted.pop(row["sentence_id"])

@@ -31,6 +31,10 @@ _LIBC = ctypes.CDLL(None)
 _ASK = "import importlib.metadata as m, sys; print(*(d.version for p in sys.argv[1:] for d in m.distributions(name=p)))"
 
 
+class ProgramFailed(StageError):
+    """A run ended with another status than 0. The message holds the last that it said."""
+
+
 def find() -> Path:
     """The program's path.
 
@@ -79,7 +83,7 @@ def run(arguments: list[str], root: Path, *, quiet: bool) -> None:
         quiet: say nothing.
 
     Raises:
-        StageError: it ended with another status than 0; with the last that it said.
+        ProgramFailed: it ended with another status than 0.
     """
     program = find()
     tail: deque[str] = deque(maxlen=TAIL)
@@ -101,7 +105,7 @@ def run(arguments: list[str], root: Path, *, quiet: bool) -> None:
     finally:
         _end(process)
     if status:
-        raise StageError(f"`mfa {arguments[0]}` ended with status {status}: {complaint(list(tail))}")
+        raise ProgramFailed(f"`mfa {arguments[0]}` ended with status {status}: {complaint(list(tail))}")
 
 
 def complaint(lines: list[str]) -> str:

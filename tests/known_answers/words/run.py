@@ -1,0 +1,184 @@
+"""Measures the word aligners on known answers: `make known-answers` (the part on words).
+
+    .venvs/align/bin/python tests/known_answers/words/run.py [--only espeak-en,human] [--aligners words,mfa] [--utterances 200]
+
+Each aligner's `train` and `align` run on each corpus, in their own environments; an aligner that is not here (`mfa` neither on
+PATH nor named by SPEECHMILL_MFA) is left out, and the table says so. Stages that have run on the same corpus with the same code
+are not run again, so a long run may be done in parts. Prints the tables and keeps them in bench/results/words-known-answers.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "containers"), str(HERE.parents[2] / "containers/stagekit")]
+
+from pipeline import REPO, StageFailed, rows, run_stage  # noqa: E402
+from word_corpora import SPOKEN, Utterance, digits, real, swapped, synthetic, write  # noqa: E402
+from word_figures import WITHIN_MS, Errors, Summary, against_each_other, against_truth, by_sentence, summary, swap_auc  # noqa: E402
+
+RESULT = REPO / "bench" / "results" / "words-known-answers.md"
+ALIGNERS = ("words", "mfa")
+SWAPPED_SHARE = 0.3
+"""Of the texts of a corpus; alignment is with the model of the right texts."""
+TITLES = {
+    **{f"espeak-{language}": f"synthetic speech, {language}: exact times" for language in SPOKEN},
+    "digits": "digits said alone, joined: ends by level",
+    "human": "read English: hand-labelled sentences among it",
+}
+
+
+@dataclass
+class Measured:
+    """One corpus as one aligner aligned it."""
+
+    errors: Errors
+    words: dict[str, list[dict[str, object]]]
+    unaligned: int
+    seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Stage → wall and CPU seconds, of the run that made the output."""
+    swaps: tuple[float, int, int] | None = None
+
+
+def corpus(name: str, n: int, work: Path) -> list[Utterance]:
+    """The utterances of a corpus."""
+    if name == "human":
+        return real()
+    if name == "digits":
+        return digits(min(n, 100))
+    return synthetic(name.removeprefix("espeak-"), n, work / "espeak" / name)
+
+
+def missing(aligner: str) -> str | None:
+    """Why an aligner cannot run here; None if it can."""
+    if not (REPO / f".venvs/{aligner}/bin/python").exists():
+        return f"no environment .venvs/{aligner} (make setup)"
+    if aligner == "mfa" and not (os.environ.get("SPEECHMILL_MFA") or shutil.which("mfa")):
+        return "no `mfa` on PATH, and SPEECHMILL_MFA is not set"
+    return None
+
+
+def measure(aligner: str, utterances: list[Utterance], work: Path, swaps: bool) -> Measured:
+    """Train and align a corpus; then align it again with planted swaps."""
+    folder = write(work / "corpus", utterances)
+    out = work / aligner
+    model = run_stage(aligner, "train", [str(folder)], out, {})
+    aligned = run_stage(aligner, "align", [str(folder), f"model={model}"], out, {})
+    words = by_sentence(rows(aligned, "sentence_words"))
+    measured = Measured(against_truth(utterances, words), words, len(utterances) - len(words))
+    for stage, made in (("train", model), ("align", aligned)):
+        measured.seconds[stage] = _seconds(made)
+    if swaps:
+        with_swaps, wrong = swapped(utterances, SWAPPED_SHARE)
+        folder = write(work / "corpus-swapped", with_swaps)
+        aligned = run_stage(aligner, "align", [str(folder), f"model={model}"], out, {})
+        measured.swaps = swap_auc(with_swaps, wrong, by_sentence(rows(aligned, "sentence_words")))
+    return measured
+
+
+def _seconds(folder: str) -> dict[str, float]:
+    run = json.loads((Path(folder.removeprefix("file://")) / "_SUCCESS.json").read_text())["run"]
+    return {"wall": run["wall_s"], "cpu": run["cpu_s"]}
+
+
+def machine() -> str:
+    """What it ran on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown CPU")
+    return f"{len(os.sched_getaffinity(0))} cores, {name}, Python {platform.python_version()}"
+
+
+HEAD = "| corpus | aligner | n | mean ms | median ms | bias ms | " + " | ".join(f"≤ {b}" for b in WITHIN_MS) + " |"
+RULE = "|" + "---|" * (6 + len(WITHIN_MS))
+
+
+def line(name: str, aligner: str, n: str, figures: Summary | None) -> str:
+    """A row of a table of errors."""
+    if figures is None:
+        return f"| {name} | {aligner} | {n} |" + " – |" * (3 + len(WITHIN_MS))
+    shares = " | ".join(f"{100 * share:.1f}" for share in figures.within)
+    return f"| {name} | {aligner} | {n} | {figures.mean_ms:.1f} | {figures.median_ms:.1f} | {figures.bias_ms:+.1f} | {shares} |"
+
+
+def markdown(found: dict[str, dict[str, Measured]], sizes: dict[str, tuple[int, float]], absent: dict[str, str]) -> str:
+    """The tables."""
+    parts = ["# Word times of known answers", ""]
+    parts += [f"Measured on {machine()}. `make known-answers` makes this; tests/known_answers/README.md describes the corpora."]
+    parts += [f"\n**Not measured: {name}** ({why})." for name, why in absent.items()]
+    parts += ["\nErrors are aligner minus truth; shares are per cent of the n boundaries that were aligned and have a truth.\n"]
+    for side in ("starts", "ends"):
+        parts += [f"## Word {side}\n", HEAD, RULE]
+        for name, by in found.items():
+            for aligner, measured in by.items():
+                errors: list[float] = getattr(measured.errors, side)
+                if measured.errors.words:
+                    parts.append(line(TITLES[name], aligner, str(len(errors)), summary(errors)))
+        parts.append("")
+    parts += ["## Aligners against each other (first minus second, words that both aligned)\n", HEAD, RULE]
+    for name, by in found.items():
+        if len(by) == 2:
+            first, second = by
+            difference = against_each_other(by[first].words, by[second].words)
+            for side in ("starts", "ends"):
+                values: list[float] = getattr(difference, side)
+                parts.append(line(f"{TITLES[name]}, {side}", f"{first} – {second}", str(len(values)), summary(values)))
+    parts += ["\n## Sentences\n"]
+    parts += [
+        f"AUC: chance that a right sentence's score (mean of its words') is over a wrong one's; {SWAPPED_SHARE:.0%} of texts "
+        "are exchanged between clips of like length, and aligned with the model of the right texts.\n",
+        "| corpus | sentences | audio s | aligner | not aligned | AUC (right, wrong) | train wall s (CPU) | align wall s (CPU) |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, by in found.items():
+        count, seconds = sizes[name]
+        for aligner, measured in by.items():
+            told = "–" if measured.swaps is None else "{:.3f} ({}, {})".format(*measured.swaps)
+            took = [f"{measured.seconds[s]['wall']:.0f} ({measured.seconds[s]['cpu']:.0f})" for s in ("train", "align")]
+            of = f"| {TITLES[name]} | {count} | {seconds:.0f} | {aligner} | {measured.unaligned}"
+            parts.append(f"{of} | {told} | {' | '.join(took)} |")
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Command line."""
+    names = [*(f"espeak-{language}" for language in SPOKEN), "digits", "human"]
+    p = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    p.add_argument("--only", default=",".join(names), help=f"of {', '.join(names)}")
+    p.add_argument("--aligners", default=",".join(ALIGNERS))
+    p.add_argument("--utterances", type=int, default=200, help="of each synthetic corpus")
+    p.add_argument("--no-swaps", action="store_true")
+    p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers" / "words")
+    p.add_argument("--out", type=Path, default=RESULT)
+    a = p.parse_args()
+    absent = {name: why for name in a.aligners.split(",") if (why := missing(name))}
+    found: dict[str, dict[str, Measured]] = {}
+    sizes: dict[str, tuple[int, float]] = {}
+    for name in a.only.split(","):
+        work = a.work / f"{name}-{a.utterances}"
+        utterances = corpus(name, a.utterances, work)
+        sizes[name] = len(utterances), sum(u.duration_s for u in utterances)
+        for aligner in (x for x in a.aligners.split(",") if x not in absent):
+            print(f"{name}: {aligner}", file=sys.stderr, flush=True)
+            try:
+                found.setdefault(name, {})[aligner] = measure(aligner, utterances, work, not a.no_swaps)
+            except StageFailed as failed:
+                print(f"{name}: {aligner} failed: {failed}", file=sys.stderr, flush=True)
+                absent[f"{aligner} on {name}"] = str(failed).splitlines()[-1][-300:]
+    text = markdown(found, sizes, absent)
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    a.out.write_text(text, encoding="utf-8")
+    print(text)
+    for name, why in absent.items():
+        print(f"not measured: {name}: {why}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

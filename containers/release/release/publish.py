@@ -110,9 +110,11 @@ def run(ctx: Context[PublishParams]) -> None:
     with tempfile.TemporaryDirectory(prefix=".release-", dir=ctx.staging) as scratch:
         folder = Path(scratch) / p.version
         folder.mkdir()
-        content = _build(ctx, made, folder, shards, parent)
         store, path = resolve(uri)
-        if not store.commit_folder(folder, path) and _identity(store.read_bytes(f"{path}/release.json")) != content:
+        links = _links(p, shards)
+        content = _build(ctx, made, folder, shards, parent)
+        done = store.commit_folder(folder, path, "release.json", links)
+        if not done and _identity(store.read_bytes(f"{path}/release.json")) != content:
             raise StageError(
                 f"{uri}: this version is published with other content and a release never changes; publish {_next(p.version)}"
             )
@@ -137,7 +139,7 @@ def _build(
     ledger = release_ledger({pin["key"]: pin["ledger"] for pin in pins}, own, split["metrics"]["kept"])
     figures = collect_figures(ctx.rows("release_segments", columns=CARD_COLUMNS))
 
-    sums = _link_shards(p, folder, shards)
+    sums = {row["path"]: row["sha256"] for row in shards}
     _copy_index(made["release.package"], folder / "index")
     _write_tables(ctx, folder / "tables")
     write_manifests(ctx.rows("release_segments", columns=CARD_COLUMNS), folder / "nemo")
@@ -211,14 +213,16 @@ def _parent(p: PublishParams, package: Input) -> dict[str, str] | None:
     return {"version": p.parent, "sha256": hashlib.sha256(store.read_bytes(path)).hexdigest()}
 
 
-def _link_shards(p: PublishParams, folder: Path, shards: list[dict[str, Any]]) -> dict[str, str]:
-    """Give each packed file its name in the release; {path: sha256}."""
+def _links(p: PublishParams, shards: list[dict[str, Any]]) -> dict[str, str]:
+    """The packed file behind each name in the release: {name: path in the store}."""
+    links = {}
     for row in shards:
-        store, path = resolve(join(shards_uri(p.root, p.dataset, p.language), f"{row['sha256']}.parquet"))
+        uri = join(shards_uri(p.root, p.dataset, p.language), f"{row['sha256']}.parquet")
+        store, path = resolve(uri)
         if not store.exists(path):
-            raise StageError(f"{path}: a packed file of this release is gone; remove the output of package and run it again")
-        store.link_or_copy(path, str(folder / row["path"]))
-    return {row["path"]: row["sha256"] for row in shards}
+            raise StageError(f"{uri}: a packed file of this release is gone; remove the output of package and run it again")
+        links[row["path"]] = path
+    return links
 
 
 def _copy_index(package: Input, index: Path) -> None:

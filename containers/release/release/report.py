@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from release.figures import hours, ledger_lines
@@ -23,13 +22,13 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     return "\n".join(lines)
 
 
-def report(about: Mapping[str, Any], ledger: Mapping[str, Any], folder: Path) -> str:
+def report(about: Mapping[str, Any], ledger: Mapping[str, Any], folder: str) -> str:
     """The whole text.
 
     Args:
         about: ``release.json``.
         ledger: ``ledger.json``.
-        folder: of the release.
+        folder: of the release: a path, or a URI of another store.
     """
     lines = ledger_lines(ledger)
     kept = sum(s for kind, _, s, _ in lines if kind == "kept")
@@ -70,14 +69,15 @@ def report(about: Mapping[str, Any], ledger: Mapping[str, Any], folder: Path) ->
     parent = about["parent"]["version"] if about["parent"] else None
     config = next(iter(sorted(part.split()[0] for part in about["totals"]["parts"])), "clean-by")
     split = next((p.split()[1] for p in sorted(about["totals"]["parts"], reverse=True) if p.startswith(f"{config} ")), "train")
+    enter = f"gcloud storage cp -r {folder} . && cd {folder.rpartition('/')[2]}" if "://" in folder else f"cd {folder}"
     text += [
         "",
         f"Release: {folder}" + (f" (after {parent})" if parent else ""),
-        f"Card:    {folder / 'README.md'}",
+        f"Card:    {folder}/README.md",
         "",
         "Next:",
         f'  listen    python -c \'import datasets; print(datasets.load_dataset("{folder}", "{config}", split="{split}")[0])\'',
-        f"  check     cd {folder} && sha256sum --quiet -c checksums.sha256",
+        f"  check     {enter} && sha256sum --quiet -c checksums.sha256",
         "  choose    other bounds in config/policies/, and release again: nothing is aligned or encoded anew",
     ]
     return "\n".join(text) + "\n"
@@ -102,5 +102,5 @@ def main(argv: list[str]) -> int:
     except FileNotFoundError:
         print(f"release report: {args.release}: no release.json and no latest.json in it", file=sys.stderr)
         return 1
-    print(report(about, ledger, Path(path)), end="")
+    print(report(about, ledger, path if store.local(path) else f"{args.release.partition('://')[0]}://{path}"), end="")
     return 0

@@ -93,23 +93,25 @@ def run_stage(stage: Stage, inputs: Sequence[str], base: str, params: Params, *,
             writer.close()
         success = _success(context, name, time.monotonic() - started, _cpu_s() - cpu)
         (staging / SUCCESS).write_text(json.dumps(success, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        store.commit_folder(staging, path)
+        store.commit_folder(staging, path, SUCCESS)
     finally:
         _remove(staging)
     return Outcome(output, False, json.loads(store.read_bytes(f"{path}/{SUCCESS}")))
 
 
 def _staging(target: Path | None, name: str) -> Path:
-    """Name of a hidden folder beside the output, where a rename will do; what killed runs left there is removed."""
-    if target is None:
-        return Path(tempfile.gettempdir(), f"speechmill-{name}-{os.getpid()}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Name of a hidden folder beside the output, where a rename will do, else in the temporary folder, from where it is uploaded.
+
+    What killed runs of this output left there is removed.
+    """
+    beside = target.parent if target is not None else Path(tempfile.gettempdir(), "speechmill")
+    beside.mkdir(parents=True, exist_ok=True)
     host = socket.gethostname()
-    for old in target.parent.glob(f".staging-{name}@*"):
+    for old in beside.glob(f".staging-{name}@*"):
         where, _, pid = old.name.rpartition("@")
         if where.endswith(f"@{host}") and pid.isdigit() and not Path(f"/proc/{pid}").exists():
             _remove(old)
-    staging = target.parent / f".staging-{name}@{host}@{os.getpid()}"
+    staging = beside / f".staging-{name}@{host}@{os.getpid()}"
     _remove(staging)
     return staging
 

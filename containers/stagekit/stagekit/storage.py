@@ -1,4 +1,4 @@
-"""Storage behind URIs: ``file://`` and plain paths here; other schemes register beside it.
+"""Storage behind URIs: ``file://`` and plain paths here, ``gs://`` in :mod:`stagekit.gcs`, imported when it is first named.
 
 All writes are atomic: an object is there whole or not at all. ``write_new`` is the only way to publish: it refuses to replace.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -48,8 +49,15 @@ class Storage(Protocol):
     def local(self, path: str) -> Path | None:
         """The object as a local path, or None if it must be copied first."""
 
-    def commit_folder(self, staging: Path, path: str) -> bool:
-        """Make a finished local folder visible at ``path`` in one step; False, and nothing changed, if one is there."""
+    def download(self, path: str, local: Path) -> None:
+        """Copy an object to a local file in bounded memory; raises FileNotFoundError."""
+
+    def commit_folder(self, staging: Path, path: str, marker: str, links: Mapping[str, str] | None = None) -> bool:
+        """Make a finished local folder visible at ``path``; False, and nothing changed, if a finished one is there.
+
+        ``marker`` is the file of it that appears last, where there is no renaming: with it the folder is finished. ``links``
+        are further files, {name: path of an object in this store}: hard links, or copies made by the store.
+        """
 
     def link_or_copy(self, source: str, path: str) -> None:
         """Make ``path`` another name of ``source`` where the store can, else a copy made by the store itself."""
@@ -120,9 +128,15 @@ class LocalStorage:
         """Always local."""
         return Path(path)
 
-    def commit_folder(self, staging: Path, path: str) -> bool:
-        """Rename; a folder that is already there wins."""
+    def download(self, path: str, local: Path) -> None:
+        """Copy the file."""
+        shutil.copyfile(path, local)
+
+    def commit_folder(self, staging: Path, path: str, marker: str, links: Mapping[str, str] | None = None) -> bool:
+        """Link, then rename; a folder that is already there wins."""
         target = Path(path)
+        for name, source in (links or {}).items():
+            self.link_or_copy(source, str(staging / name))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(staging, target)
@@ -170,7 +184,10 @@ def _link_new(temporary: Path, target: Path) -> bool:
 
 
 STORES: dict[str, Storage] = {"file": LocalStorage()}
-"""Scheme → store. Another scheme registers itself here."""
+"""Scheme → store, once it was named. Another scheme registers itself here."""
+
+LATER = {"gs": ("stagekit.gcs", "GcsStorage")}
+"""Scheme → (module, class) of stores whose client library takes a second to import."""
 
 
 def resolve(uri: str) -> tuple[Storage, str]:
@@ -182,8 +199,11 @@ def resolve(uri: str) -> tuple[Storage, str]:
     scheme, separator, _ = uri.partition("://")
     if not separator:
         return STORES["file"], os.path.abspath(uri)
+    if scheme not in STORES and scheme not in LATER:
+        raise StageError(f"{uri}: no storage for '{scheme}://' in this image; known: {', '.join(sorted({*STORES, *LATER}))}")
     if scheme not in STORES:
-        raise StageError(f"{uri}: no storage for '{scheme}://' in this image; known: {', '.join(sorted(STORES))}")
+        module, name = LATER[scheme]
+        STORES[scheme] = getattr(importlib.import_module(module), name)()
     if scheme == "file":
         parts = urlsplit(uri.replace("#", "%23").replace("?", "%3F"))
         if parts.netloc not in ("", "localhost"):
@@ -215,15 +235,17 @@ def local_copy(uri: str) -> Iterator[Path]:
         StageError: the object is not there.
     """
     store, path = resolve(uri)
-    if not store.exists(path):
-        raise StageError(f"{uri}: not there")
     local = store.local(path)
     if local is not None:
+        if not store.exists(path):
+            raise StageError(f"{uri}: not there")
         yield local
         return
     with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as temporary:
-        temporary.write(store.read_bytes(path))
-        temporary.flush()
+        try:
+            store.download(path, Path(temporary.name))
+        except FileNotFoundError:
+            raise StageError(f"{uri}: not there") from None
         yield Path(temporary.name)
 
 

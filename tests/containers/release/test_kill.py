@@ -106,7 +106,7 @@ def test_publish_killed_at_any_moment_leaves_nothing_visible_and_its_rerun_the_s
     reference = visible()
     inside = "work/killed/.staging-*/.release-*/2026.01/"
     moments = (
-        inside + "data/*",
+        inside + "tables/*",
         inside + "figures/*",
         inside + "README.md",
         inside + "release.json",

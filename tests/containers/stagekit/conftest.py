@@ -10,6 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 STAGEKIT = HERE.parents[2] / "containers" / "stagekit"
+sys.path.insert(0, str(HERE.parents[1] / "support"))
 
 
 def environment() -> dict[str, str]:

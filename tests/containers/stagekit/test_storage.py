@@ -1,19 +1,125 @@
-"""Storage: whole or not at all, and nothing published is ever replaced."""
+"""Storage: whole or not at all, and nothing published is ever replaced; on the file system and on ``gs://``."""
 
+import os
 import threading
 
 import pytest
+from stores import Place, place
 
 from stagekit.errors import StageError
 from stagekit.storage import LocalStorage, join, local_copy, resolve, to_uri
 
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 
-def test_only_one_of_many_writers_publishes(tmp_path):
-    store, won = LocalStorage(), []
-    target = str(tmp_path / "release.json")
+
+@pytest.fixture(params=["file", "emulator", "server"])
+def any_place(request, tmp_path):
+    with place(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=["file", "server"])
+def strict_place(request, tmp_path):
+    """Stores that enforce preconditions; the emulator takes them and does not."""
+    with place(request.param, tmp_path) as made:
+        yield made
+
+
+def folder(tmp_path, name, **files):
+    path = tmp_path / name
+    for file, text in files.items():
+        target = path / file.replace("__", "/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    return path
+
+
+# what every store does
+
+
+def test_what_is_written_is_read(any_place: Place):
+    store, path = any_place.store, any_place.path("a/ü b.json")
+    assert not store.exists(path)
+    with pytest.raises(FileNotFoundError):
+        store.read_bytes(path)
+    for data in (b"", b"one", os.urandom(100_000)):
+        store.write_bytes(path, data)
+        assert store.exists(path) and store.read_bytes(path) == data
+
+
+def test_large_files_go_up_in_pieces_and_come_down_whole(any_place: Place, tmp_path):
+    big, back = tmp_path / "big", tmp_path / "back"
+    big.write_bytes(os.urandom(20_000_001))
+    assert any_place.store.put_new(big, any_place.path("big.flac"))
+    any_place.store.download(any_place.path("big.flac"), back)
+    assert back.read_bytes() == big.read_bytes()
+
+
+def test_ranges_are_put_together_again(any_place: Place, tmp_path, monkeypatch):
+    monkeypatch.setattr("stagekit.gcs.PARALLEL_FROM", 1 << 20)
+    monkeypatch.setattr("stagekit.gcs.PIECE", 256 << 10)
+    big, back = tmp_path / "big", tmp_path / "back"
+    big.write_bytes(os.urandom(2_000_003))
+    assert any_place.store.put_new(big, any_place.path("big.flac"))
+    any_place.store.download(any_place.path("big.flac"), back)
+    assert back.read_bytes() == big.read_bytes()
+
+
+def test_listing_is_sorted_and_hides_what_is_not_finished(any_place: Place):
+    for name in ("b/2", "a", "b/1", ".staging-x/z", "b/.tmp", "b-c", "other/x", *(f"many/{n:02d}" for n in range(12))):
+        any_place.store.write_bytes(any_place.path(name), b"x" * len(name))
+    names = ["a", "b/1", "b/2", "b-c", *(f"many/{n:02d}" for n in range(12)), "other/x"]
+    assert list(any_place.store.list(any_place.folder)) == [(n, len(n)) for n in names]
+    assert list(any_place.store.list(any_place.path("nowhere"))) == []
+    assert [n for n, _ in any_place.store.list(any_place.path("othe"))] == [], "a prefix is not a folder"
+
+
+def test_a_folder_becomes_visible_with_its_links(any_place: Place, tmp_path):
+    any_place.store.write_bytes(any_place.path("shards/ab.parquet"), b"packed")
+    staging = folder(tmp_path, "staging", **{"_SUCCESS.json": "{}", "sub__f": "one"})
+    links = {"train/0.parquet": any_place.path("shards/ab.parquet")}
+    if any_place.scheme == "file":
+        (staging / "train").mkdir()
+    out = any_place.path("out")
+    assert any_place.store.commit_folder(staging, out, "_SUCCESS.json", links)
+    assert [n for n, _ in any_place.store.list(out)] == ["_SUCCESS.json", "sub/f", "train/0.parquet"]
+    assert any_place.store.read_bytes(f"{out}/train/0.parquet") == b"packed"
+
+
+def test_a_committed_folder_is_never_replaced(any_place: Place, tmp_path):
+    out = any_place.path("out")
+    assert any_place.store.commit_folder(folder(tmp_path, "one", f="one", m="1"), out, "m")
+    assert not any_place.store.commit_folder(folder(tmp_path, "two", f="two", m="2"), out, "m")
+    assert any_place.store.read_bytes(f"{out}/f") == b"one" and any_place.store.read_bytes(f"{out}/m") == b"1"
+    assert not (tmp_path / "two").exists()
+
+
+def test_delete_folder_takes_all_of_it_and_nothing_else(any_place: Place):
+    for name in ("a/1", "a/.hidden", "ab/1"):
+        any_place.store.write_bytes(any_place.path(name), b"x")
+    any_place.store.delete_folder(any_place.path("a"))
+    assert not any_place.store.exists(any_place.path("a/.hidden"))
+    assert [n for n, _ in any_place.store.list(any_place.folder)] == ["ab/1"]
+
+
+def test_local_copy_is_a_path_as_long_as_it_is_needed(any_place: Place):
+    any_place.store.write_bytes(any_place.path("x.flac"), b"sound")
+    uri = to_uri(any_place.path("x.flac")) if any_place.scheme == "file" else any_place.uri("x.flac")
+    with local_copy(uri) as path:
+        assert path.read_bytes() == b"sound" and path.suffix == ".flac"
+    assert path.exists() == (any_place.scheme == "file")
+    with pytest.raises(StageError, match="not there"), local_copy(uri + "x"):
+        pass
+
+
+# what only a store with preconditions can do
+
+
+def test_only_one_of_many_writers_publishes(strict_place: Place):
+    won, target = [], strict_place.path("release.json")
 
     def publish(number):
-        if store.write_new(target, f"{number}".encode()):
+        if strict_place.store.write_new(target, f"{number}".encode()):
             won.append(number)
 
     threads = [threading.Thread(target=publish, args=(n,)) for n in range(16)]
@@ -22,27 +128,53 @@ def test_only_one_of_many_writers_publishes(tmp_path):
     for thread in threads:
         thread.join()
     assert len(won) == 1
-    assert store.read_bytes(target) == f"{won[0]}".encode()
-    assert [f.name for f in tmp_path.iterdir()] == ["release.json"], "no temporary file is left"
+    assert strict_place.store.read_bytes(target) == f"{won[0]}".encode()
+    assert [n for n, _ in strict_place.store.list(strict_place.folder)] == ["release.json"], "no temporary file is left"
 
 
-def test_a_committed_folder_is_never_replaced(tmp_path):
-    store = LocalStorage()
+def test_a_pointer_is_moved_by_one_of_those_who_saw_the_same(strict_place: Place):
+    store, path = strict_place.store, strict_place.path("latest.json")
+    assert not store.replace_if(path, b"1", b"2") and not store.exists(path)
+    assert store.replace_if(path, None, b"1")
+    assert not store.replace_if(path, None, b"2")
+    assert not store.replace_if(path, b"0", b"2") and store.read_bytes(path) == b"1"
+    assert store.replace_if(path, b"1", b"2") and store.read_bytes(path) == b"2"
+
+
+def test_a_counter_loses_no_step(strict_place: Place):
+    store, path = strict_place.store, strict_place.path("n")
+    store.write_bytes(path, b"0")
+
+    def step():
+        while not store.replace_if(path, before := store.read_bytes(path), str(int(before) + 1).encode()):
+            pass
+
+    threads = [threading.Thread(target=step) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.read_bytes(path) == b"8"
+
+
+def test_an_object_is_put_once(strict_place: Place, tmp_path):
     for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "f").write_text(name)
-    assert store.commit_folder(tmp_path / "one", str(tmp_path / "out"))
-    assert not store.commit_folder(tmp_path / "two", str(tmp_path / "out"))
-    assert (tmp_path / "out" / "f").read_text() == "one"
-    assert not (tmp_path / "two").exists()
+        (tmp_path / name).write_text(name)
+    assert strict_place.store.put_new(tmp_path / "one", strict_place.path("x"))
+    assert not strict_place.store.put_new(tmp_path / "two", strict_place.path("x"))
+    assert strict_place.store.read_bytes(strict_place.path("x")) == b"one"
 
 
-def test_listing_is_sorted_and_hides_what_is_not_finished(tmp_path):
-    for name in ("b/2", "a", "b/1", ".staging-x/z", "b/.tmp"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("x")
-    assert [n for n, _ in LocalStorage().list(str(tmp_path))] == ["a", "b/1", "b/2"]
+def test_a_copy_does_not_replace(strict_place: Place):
+    store = strict_place.store
+    store.write_bytes(strict_place.path("a"), b"a")
+    store.write_bytes(strict_place.path("b"), b"b")
+    with pytest.raises(FileExistsError):
+        store.link_or_copy(strict_place.path("a"), strict_place.path("b"))
+    assert store.read_bytes(strict_place.path("b")) == b"b"
+
+
+# URIs
 
 
 @pytest.mark.parametrize("name", ["plain", "with blank", "per%cent", "ümlaut", "hash#mark", "question?"])
@@ -59,3 +191,4 @@ def test_unknown_schemes_and_missing_objects_say_so(tmp_path):
         resolve("s3://bucket/x")
     with pytest.raises(StageError, match="not there"), local_copy(str(tmp_path / "x")):
         pass
+    assert isinstance(resolve(str(tmp_path))[0], LocalStorage)

@@ -21,7 +21,6 @@ from mfa.options import BEAM, COMMON, JSON_OUTPUT, RETRY_BEAM
 from mfa.output import Analysis, Likelihoods, OutputError, Word, read_analysis, read_likelihoods, read_words
 from stagekit.stage import Context, EmptyInput, Params, Reason, stage
 
-
 NOTHING_ALIGNED = "NoAlignmentsError"
 """MFA's exception where not one utterance could be aligned: each of them is then a rejection, as when some could."""
 

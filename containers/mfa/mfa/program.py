@@ -41,7 +41,7 @@ def find() -> Path:
     Raises:
         StageError: it is nowhere, or is no program.
     """
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(VARIABLE) or None
     found = Path(named) if named else shutil.which("mfa")
     if found is None:
         raise StageError(
@@ -112,8 +112,8 @@ def complaint(lines: list[str]) -> str:
     """What a failed run said last, in one line: its exception without the traceback's boxes."""
     said = [re.sub(r"[│╭╮╰╯─❱]+", " ", line) for line in lines]
     said = [" ".join(line.split()) for line in said]
-    named = [i for i, line in enumerate(said) if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line) or line.startswith("ERROR")]
-    kept = [line for line in said[named[0] if named else -5 :] if line]
+    named = [i for i, line in enumerate(said) if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line)]
+    kept = [line for line in said[named[-1] if named else -5 :] if line]
     return " ".join(kept)[-600:] or "it said nothing"
 
 

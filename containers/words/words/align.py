@@ -17,6 +17,7 @@ from pydantic import Field
 from stagekit.stage import Context, Crashed, Params, StageError, stage
 from stagekit.storage import join, local_copy
 from stagekit.tables import Reason
+from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
 from words.decode import best_path
 from words.features import RATE, with_slopes
@@ -139,7 +140,10 @@ def align_sentence(
     if trellis.shortest > x.shape[1]:
         need = trellis.shortest * step
         return Refused(Reason.UNALIGNED, f"{len(clip) / RATE:.2f} s of sound for a text that takes {need:.2f} s at least")
-    path, total = best_path(x, trellis, model.states(trellis), model.tied.density)
+    mel = fine_mel(clip)
+    curve = change(mel)
+    boundaries = per_frame(curve, x.shape[1], model.shape.shift, CHANGE_WEIGHT)
+    path, total = best_path(x, trellis, model.states(trellis), model.tied.density, boundaries)
     if total < IMPOSSIBLE / 2:
         return Refused(Reason.UNALIGNED, "no path through the text fits the sound")
     ratio = ratios(x, trellis, path, model.plain, max(1, round(0.01 / step)))
@@ -148,19 +152,14 @@ def align_sentence(
     if mean < params.min_score:
         return Refused(Reason.UNALIGNED, f"score {mean:.2f}, at least {params.min_score:g} is asked for")
     tokens = spans(path, trellis, step)
-    times = np.unique(np.array([t for a, b, *_ in tokens for t in (a, b)]))
-    edges = {0.0, len(path) * step}
-    inner = np.array([t for t in times if t not in edges])
-    moved = dict(zip(times, times, strict=True))
-    words = {float(t) for w in range(len(sentence.words)) for t in _ends(tokens, w)}
-    if params.fine:
-        loose = np.array([t for t in inner if float(t) in words])
-        moved |= dict(zip(loose, refine(clip, loose), strict=True))
+    owned = [[t for t in tokens if t[2] == w] for w in range(len(sentence.words))]
+    times = np.array([(own[0][0], own[-1][1]) for own in owned])
+    duration_s = len(clip) / RATE
+    times = refine(times, mel, curve, duration_s) if params.fine else np.minimum(times, duration_s)
     rows = []
     for w, (word, a, b) in enumerate(sentence.tokens):
-        own = [t for t in tokens if t[2] == w]
-        start, end = float(moved[own[0][0]]), min(float(moved[own[-1][1]]), len(clip) / RATE)
-        cuts = [start, *(float(t[0]) for t in own[1:]), end]
+        own, (start, end) = owned[w], (float(t) for t in times[w])
+        cuts = [start, *(t[0] for t in own[1:]), end]
         cuts = list(np.clip(np.maximum.accumulate(cuts), start, end))
         score = float(ratio[trellis.word[path] == w].mean())
         rows.append(
@@ -194,11 +193,6 @@ def spans(path: NDArray[np.int32], trellis: Trellis, step: float) -> list[tuple[
         for a, b in zip(starts, ends, strict=True)
         if trellis.unit[path[a]] != SILENCE
     ]
-
-
-def _ends(tokens: list[tuple[float, float, int, int]], word: int) -> tuple[float, float]:
-    own = [t for t in tokens if t[2] == word]
-    return own[0][0], own[-1][1]
 
 
 def fault(word: str, start: float, end: float, units: int, score: float, model: Model, params: AlignParams) -> str | None:

@@ -12,6 +12,7 @@ from words.graph import Trellis
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ def band(path: I32, width: int, states: int) -> tuple[I32, I32]:
     return np.maximum(low, 0).astype(np.int32), np.minimum(high, states).astype(np.int32)
 
 
-def best_path(x: F32, trellis: Trellis, pdf: I32, density: Density, near: I32 | None = None, width: int = 30) -> tuple[I32, float]:
+def best_path(
+    x: F32, trellis: Trellis, pdf: I64, density: Density, change: F32, near: I32 | None = None, width: int = 30
+) -> tuple[I32, float]:
     """The best state of each frame, and the path's log probability (below -1e29 if there is none).
 
     Args:
@@ -43,6 +46,7 @@ def best_path(x: F32, trellis: Trellis, pdf: I32, density: Density, near: I32 | 
         trellis: of the utterance.
         pdf: (states,) tied state.
         density: the model.
+        change: (frames,) log weight of a boundary before each frame (words.change).
         near: an earlier path; states are tried only near where it saw them.
         width: how near, frames.
     """
@@ -65,6 +69,6 @@ def best_path(x: F32, trellis: Trellis, pdf: I32, density: Density, near: I32 | 
     path = np.zeros(frames, np.int32)
     total = kernels.best_path(
         obs, state_row, row_from, row_at, trellis.arc, trellis.source, weight, d.stay[pdf], trellis.entry, trellis.leave,
-        low, high, path,
+        trellis.crossing, change, low, high, path,
     )  # fmt: skip
     return path, float(total)

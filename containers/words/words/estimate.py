@@ -43,7 +43,7 @@ class Plan:
     tied_rounds: int = 10
     leaves: int = 800
     tied_gaussians: int = 6000
-    band_s: float = 0.3
+    band_s: float = 0.15
     outlier_deviations: float = 4.0
 
 
@@ -53,6 +53,7 @@ class Utterance:
 
     x: F32
     trellis: Trellis
+    change: F32
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Estimator:
         self.utterances, self.units, self.plan = utterances, units, plan
         self.band = round(plan.band_s / shift_s)
         self._pool = ThreadPoolExecutor(max(1, threads))
+        self._tied_by: tree.Tree | None = None
+        self._tied: list[I64] = []
         every = np.concatenate([u.x[:, ::7] for u in utterances], axis=1).astype(np.float64)
         self.floor = gmm.VARIANCE_FLOOR * every.var(axis=1)
 
@@ -137,7 +140,7 @@ class Estimator:
         ends = np.cumsum([len(t) for t in tables])
         each = dict(zip(kept, np.split(which.reshape(-1).astype(np.int64), ends[:-1]), strict=True))
         unit = Mixtures(np.arange(len(keys) + 1), np.ones(len(keys)), *self._blank(len(keys)))
-        sums = self._collect(unit, state.paths, lambda i: each[i])
+        sums = self._collect(unit, state.paths, lambda i: each.get(i, which[:0]))
         middle = keys[:, 1] == 1
         count, total = np.zeros(self.units), np.zeros((self.units, len(self.floor)))
         np.add.at(count, keys[middle, 0], sums.count[middle])
@@ -153,23 +156,28 @@ class Estimator:
     # passes over the corpus
 
     def _ties(self, ties: tree.Tree, i: int) -> I64:
-        t = self.utterances[i].trellis
-        return ties.find(t.unit, t.part, t.left, t.right, t.position).astype(np.int64)
+        if self._tied_by is not ties:
+            every = (u.trellis for u in self.utterances)
+            self._tied = [ties.find(t.unit, t.part, t.left, t.right, t.position).astype(np.int64) for t in every]
+            self._tied_by = ties
+        return self._tied[i]
 
     def _paths(self, ties: tree.Tree, acoustics: Acoustics, near: list[I32 | None], band: int | None) -> list[I32 | None]:
         density = acoustics.density
+        self._ties(ties, 0)  # found once, before the threads start
 
         def one(i: int) -> I32 | None:
             old, u = near[i], self.utterances[i]
             if old is None:
                 return None
-            path, total = best_path(u.x, u.trellis, self._ties(ties, i), density, old if band else None, band or 0)
+            path, total = best_path(u.x, u.trellis, self._ties(ties, i), density, u.change, old if band else None, band or 0)
             return path if total > kernels.IMPOSSIBLE / 2 else old if band else None
 
         return list(self._pool.map(one, range(len(self.utterances))))
 
     def _collect(self, mixtures: Mixtures, paths: list[I32 | None], states: Callable[[int], I64]) -> Sums:
         first, constant, mean, precision = mixtures.density()
+        states(0)
 
         def one(k: int) -> Sums:
             sums = Sums.zeros(len(mixtures.weight), len(self.floor))

@@ -64,9 +64,10 @@ def log_mel(samples: NDArray[np.float32], shift: int, window: int = WINDOW) -> F
     padded = np.pad(samples, (left + 1, right), mode="reflect" if len(samples) > max(left + 1, right) else "edge")
     emphasised = padded[1:] - np.float32(0.97) * padded[:-1]
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, window)[::shift][:count]
-    spectrum = rfft(frames * _window(window), FFT, axis=1)
+    size = FFT if window > FFT // 2 else FFT // 2
+    spectrum = rfft(frames * _window(window), size, axis=1)
     power = spectrum.real**2 + spectrum.imag**2
-    bank = _mel_bank()
+    bank = _mel_bank(size)
     energy = power @ bank
     energy += np.float32(DITHER**2 * float((_window(window) ** 2).sum())) * bank.sum(axis=0)
     return np.log(energy)
@@ -103,14 +104,14 @@ def _window(size: int) -> NDArray[np.float32]:
 
 
 @cache
-def _mel_bank() -> NDArray[np.float32]:
-    """Triangles evenly spaced on the mel scale, shape (FFT // 2 + 1, MELS)."""
+def _mel_bank(size: int) -> NDArray[np.float32]:
+    """Triangles evenly spaced on the mel scale, shape (size // 2 + 1, MELS)."""
 
     def mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
         return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
 
     edges = np.linspace(mel(LOW_HZ), mel(HIGH_HZ), MELS + 2)
-    at = mel(np.arange(FFT // 2 + 1) * RATE / FFT)[:, None]
+    at = mel(np.arange(size // 2 + 1) * RATE / size)[:, None]
     rise = (at - edges[:-2]) / (edges[1:-1] - edges[:-2])
     fall = (edges[2:] - at) / (edges[2:] - edges[1:-1])
     return np.maximum(0.0, np.minimum(rise, fall)).astype(np.float32)

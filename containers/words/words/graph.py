@@ -29,6 +29,8 @@ class Topology:
     silence_parts: int = 3
     pause: float = 0.1
     """Chance of a pause between two words."""
+    inside: float = 1.0
+    """What a change of the spectrum weighs between two units of a word, relative to two words."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Trellis:
     entry: NDArray[np.float32]
     leave: NDArray[np.float32]
 
+    crossing: NDArray[np.float32]
+    """Of each arc: 1 between units of different words or a pause, less between units of a word, 0 within a unit."""
     shortest: int
     """Fewest frames that a path through it can have."""
 
@@ -101,6 +105,10 @@ def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
         ends = new_ends
         silence()
     table = np.array(rows, np.int32)
+    source = np.array([p for a in arcs for p, _ in a], np.int32)
+    into = np.repeat(np.arange(len(rows)), [len(a) for a in arcs])
+    same_word = table[source, 5] == table[into, 5]
+    crossing = np.where(table[source, 6] == table[into, 6], 0.0, np.where(same_word, topology.inside, 1.0))
     arc = np.zeros(len(rows) + 1, np.int32)
     arc[1:] = np.cumsum([len(a) for a in arcs])
     entry = np.full(len(rows), IMPOSSIBLE, np.float32)
@@ -110,9 +118,10 @@ def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
     return Trellis(
         *(np.ascontiguousarray(table[:, j]) for j in range(7)),
         arc=arc,
-        source=np.array([p for a in arcs for p, _ in a], np.int32),
+        source=source,
         weight=np.array([v for a in arcs for _, v in a], np.float32),
         entry=entry,
         leave=leave,
+        crossing=crossing.astype(np.float32),
         shortest=sum(PARTS * min(map(len, p)) for p in words),
     )

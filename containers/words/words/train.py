@@ -19,6 +19,7 @@ from stagekit.run import fingerprint
 from stagekit.stage import RUNTIME, Context, Crashed, EmptyInput, Params, StageError, stage
 from stagekit.storage import local_copy, sha256_file
 from stagekit.tables import Reason
+from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
 from words.estimate import Estimator, Plan, State, Utterance, arrays_of, state_of, threads_of
 from words.features import RATE, Shape, with_slopes
@@ -93,14 +94,16 @@ def run(ctx: Context[TrainParams]) -> None:
     topology = Topology()
     utterances: list[Utterance] = []
     names: list[str] = []
-    for sentence, static in zip(kept, normalise(vectors, [s.speaker for s in kept]), strict=True):
+    statics = normalise([static for static, _ in vectors], [s.speaker for s in kept])
+    for sentence, static, (_, curve) in zip(kept, statics, vectors, strict=True):
         trellis = build([speller(key(w)) for w in sentence.words], topology)
         need = trellis.shortest * shape.shift / RATE
         if trellis.shortest > static.shape[1]:
             detail = f"{sentence.duration_s:.2f} s of sound for a text that takes {need:.2f} s at least"
             ctx.reject(sentence.id, Reason.UNALIGNED, detail, end_s=sentence.duration_s)
             continue
-        utterances.append(Utterance(with_slopes(static, shape), trellis))
+        boundaries = per_frame(curve, static.shape[1], shape.shift, CHANGE_WEIGHT)
+        utterances.append(Utterance(with_slopes(static, shape), trellis, boundaries))
         names.append(sentence.id)
     if len(utterances) < given.min_sentences:
         raise StageError(f"{len(utterances)} sentences whose text fits their sound; training needs {given.min_sentences}")
@@ -157,8 +160,8 @@ def sample(ctx: Context[TrainParams]) -> set[str]:
     return chosen
 
 
-def load(ctx: Context[TrainParams], chosen: set[str], shape: Shape) -> tuple[list[Sentence], list[NDArray[np.float32]]]:
-    """Sentences (without their bytes) and cepstra of those that can be used; the others are rejected."""
+def load(ctx: Context[TrainParams], chosen: set[str], shape: Shape) -> tuple[list[Sentence], list[Sound]]:
+    """Sentences (without their bytes) and sound of those that can be used; the others are rejected."""
 
     def jobs() -> Iterator[Job]:
         batch: list[Sentence] = []
@@ -171,7 +174,8 @@ def load(ctx: Context[TrainParams], chosen: set[str], shape: Shape) -> tuple[lis
         if batch:
             yield Job(batch, shape, ctx.params.longest_s)
 
-    kept, vectors = [], []
+    kept: list[Sentence] = []
+    vectors: list[Sound] = []
     total = -(-len(chosen) // BATCH)
     for job, results in ctx.map(vectors_of, jobs(), seconds=lambda j: sum(s.duration_s for s in j.sentences), total=total):
         for n, sentence in enumerate(job.sentences):
@@ -184,12 +188,16 @@ def load(ctx: Context[TrainParams], chosen: set[str], shape: Shape) -> tuple[lis
     return kept, vectors
 
 
-def vectors_of(job: Job) -> list[NDArray[np.float32] | Refused]:
-    """Cepstra of each clip, or why there are none."""
-    out: list[NDArray[np.float32] | Refused] = []
+Sound = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Cepstra (cepstra, frames), and the curve of change (words.change)."""
+
+
+def vectors_of(job: Job) -> list[Sound | Refused]:
+    """Cepstra and change of each clip, or why there are none."""
+    out: list[Sound | Refused] = []
     for sentence in job.sentences:
         x = samples(sentence, job.longest_s)
-        out.append(x if isinstance(x, Refused) else static_vectors(x, job.shape))
+        out.append(x if isinstance(x, Refused) else (static_vectors(x, job.shape), change(fine_mel(x))))
     return out
 
 

@@ -48,9 +48,9 @@ def _sign_script(letter: str) -> bool:
 
 
 def spell(word: str) -> list[str]:
-    """The units of a word before rare ones are merged; [] if nothing in it sounds.
+    r"""The units of a word before rare ones are merged; [] if nothing in it sounds.
 
-    >>> spell("Don't"), spell("e\\u0301t\\u00e9"), spell("\\u0e40\\u0e01\\u0e21")
+    >>> spell("Don't"), spell("e\u0301t\u00e9"), spell("\u0e40\u0e01\u0e21")
     (['d', 'o', 'n', 't'], ['é', 't', 'é'], ['ก', 'เ', 'ม'])
     """
     units: list[str] = []

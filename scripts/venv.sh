@@ -15,5 +15,9 @@ case $kind in
         # Test tools come after the environment's own packages, and never shadow them.
         printf '%s\n' ../../../../test-tools > "$(echo "$dir"/lib/python*/site-packages)/test-tools.pth" ;;
 esac
+# Model files that come in no wheel.
+if [ -f "containers/$name/$name/models.py" ]; then
+    PYTHONPATH=containers/stagekit:containers/$name "$dir/bin/python" -m "$name.models"
+fi
 touch "$dir/.stamp"
 echo "  $dir ready in $(($(date +%s) - start)) s ($(du -sh "$dir" | cut -f1))"

@@ -11,6 +11,8 @@ from stagekit.tables import SAMPLE_RATE, Reason
 REACH = 2
 """Neighbours on each side that a word's score is smoothed with: one short word says little by itself."""
 
+HEARD_MARGIN = 0.7
+"""A word that a recogniser heard there without knowing the document may have a score lower by this."""
 LEAST_TOTAL = -180.0
 """Log-likelihood ratio of a whole word: the worst of 3,521 right words, degraded audio included, had -174 (tuning side)."""
 LONGEST_PHONE = 32.0
@@ -19,7 +21,8 @@ passage which the text lacks had 37 and 40 (tuning side)."""
 
 
 def accept(
-    placed: Sequence[TokenPlace], words: Sequence[str], spans: Sequence[tuple[int, int]], min_score: float, min_run: int
+    placed: Sequence[TokenPlace], words: Sequence[str], spans: Sequence[tuple[int, int]], min_score: tuple[float, float],
+    min_run: int, doubts: Sequence[str] | None = None,
 ) -> tuple[list[list[AlignedWord]], list[Stretch]]:
     """Runs of accepted words, and the stretches of the refused ones.
 
@@ -31,15 +34,18 @@ def accept(
         placed: words where the sound has them, in the order of time.
         words: the document's tokens.
         spans: their (char_start, char_end).
-        min_score: log-likelihood ratio per frame.
+        min_score: log-likelihood ratio per frame: of a word that no recogniser heard there, and of one that did hear it.
         min_run: words.
+        doubts: what else speaks against each placed word (`align.evidence`), or ''.
     """
     runs: list[list[AlignedWord]] = []
     refused: list[Stretch] = []
+    doubted = dict(zip(map(id, placed), doubts or [], strict=False))
     for row in _rows(placed):
         good: list[TokenPlace] = []
         for i, place in enumerate(row):
-            fault = _fault(row, i, words, min_score)
+            doubt = doubted.get(id(place))
+            fault = f"{words[place.token]!r}: {doubt}" if doubt else _fault(row, i, words, min_score)
             if not fault:
                 good.append(place)
                 continue
@@ -60,12 +66,13 @@ def _rows(placed: Sequence[TokenPlace]) -> list[list[TokenPlace]]:
     return rows
 
 
-def _fault(row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: float) -> str:
+def _fault(row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: tuple[float, float]) -> str:
     """Why a word is not believed, or nothing."""
     place, word = row[i], repr(words[row[i].token])
     score, frames = _smoothed(row, i), (place.end_s - place.start_s) * 100
-    if score < min_score:
-        return f"{word} has a score of {score:.2f}, below {min_score:g}"
+    least = min_score[place.anchored]
+    if score < least:
+        return f"{word} has a score of {score:.2f}, below {least:g}"
     if place.score * frames < LEAST_TOTAL:
         return f"{word} by itself has a log-likelihood ratio of {place.score * frames:.0f}, below {LEAST_TOTAL:g}"
     if len(place.phones) > 1 and frames > LONGEST_PHONE * len(place.phones):

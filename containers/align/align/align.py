@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import Field
 
-from align.accept import accept
+from align.accept import HEARD_MARGIN, accept
 from align.documents import Document, read_documents
 from align.edges import refine
+from align.evidence import doubts, heard_speech, unexplained, with_sound
 from align.find import find
 from align.language import foreign
 from align.place import place_tokens
@@ -49,6 +50,8 @@ class Job:
     document: Document
     speech: list[tuple[int, int]]
     heard: list[HeardWord]
+    by_itself: bool
+    """The recogniser knew nothing of the document, so that what it heard, and what it did not, is evidence."""
     params: AlignParams
 
 
@@ -95,16 +98,21 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
     for row in ctx.rows("speech"):
         speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
     heard: dict[str, list[HeardWord]] = {}
+    biased: set[str] = set()
     for row in ctx.rows("hypotheses"):
+        heard.setdefault(row["document_id"], []).append(HeardWord(row["word"], row["start_s"], row["end_s"], row["score"]))
         if row["kind"] == "biased":
-            heard.setdefault(row["document_id"], []).append(HeardWord(row["word"], row["start_s"], row["end_s"], row["score"]))
-    return [Job(d, speech[d.id], heard.get(d.id, []), ctx.params) for d in read_documents(ctx) if d.id in speech]
+            biased.add(row["document_id"])
+    return [
+        Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, ctx.params) for d in read_documents(ctx) if d.id in speech
+    ]
 
 
 def align_document(job: Job) -> Aligned:
     """Search, place, accept and segment one document."""
     words = job.document.words
-    runs = chains(find([h.word for h in job.heard], words), job.heard)
+    pairs = find([h.word for h in job.heard], words)
+    runs = chains(pairs, job.heard)
     anchored = frozenset(a.token for run in runs for a in run)
     tokens = job.document.row["tokens"]
     spans = [(t["char_start"], t["char_end"]) for t in tokens]
@@ -112,10 +120,17 @@ def align_document(job: Job) -> Aligned:
         cuts = windows(runs, len(words), pcm.duration_s)
         samples = len(pcm)
         placed = refine(place_tokens(_model(), pcm.read, words, cuts, runs), pcm.read, samples)
-    if why := foreign(_model(), placed):
+    if not job.by_itself and (why := foreign(_model(), placed)):
         return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
-    accepted, refused = accept(placed, words, spans, job.params.min_score, job.params.min_run)
-    segments, stretches = segment(accepted, job.document.row["text"], job.speech, samples, spans=spans, rejected=refused)
+    least = job.params.min_score, job.params.min_score - (HEARD_MARGIN if job.by_itself else 0.0)
+    doubted = doubts(placed, pairs, job.heard) if job.by_itself else None
+    accepted, refused = accept(placed, words, spans, least, job.params.min_run, doubted)
+    speech = job.speech
+    if job.by_itself:
+        flat = [w for run in accepted for w in run]
+        speech = heard_speech(speech, flat, unexplained(pairs, job.heard, flat))
+        refused = with_sound(refused, job.heard)
+    segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused)
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
     return Aligned(segments, stretches, samples)

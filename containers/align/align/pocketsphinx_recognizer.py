@@ -1,4 +1,4 @@
-"""The default recogniser on a CPU: pocketsphinx 5 with the en-us model in its wheel (BSD)."""
+"""A recogniser that can be biased to a document: pocketsphinx 5 with the en-us model in its wheel (BSD)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ class PocketsphinxDecoder:
         """Takes a decoder that no one else uses."""
         self._decoder = decoder
 
+    def transcribe(self, samples: NDArray[np.float32]) -> list[str]:
+        """See `align.recognizer.Decoder.transcribe`."""
+        return [w.word for w in self.hear(samples)]
+
     def hear(self, samples: NDArray[np.float32]) -> list[HeardWord]:
         """See `align.recognizer.Decoder.hear`; a word's score is its log posterior (0 where there is no lattice)."""
         if len(samples) < SHORTEST:
             return []
         pcm = np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
+        self._decoder.start_stream()  # forgets the noise of what came before
         self._decoder.start_utt()
         self._decoder.process_raw(pcm, full_utt=True)
         self._decoder.end_utt()
@@ -60,6 +65,7 @@ class PocketsphinxRecognizer:
     """English only. See `align.recognizer.Recognizer`."""
 
     name = "pocketsphinx"
+    biases = True
 
     def open(self) -> PocketsphinxDecoder:
         """With the wheel's general English model."""

@@ -1,7 +1,7 @@
 """Stage ``recognize``: where a recording holds speech, and what a recogniser hears there.
 
-Twice: *biased* to the document (its words and word order), which finds where in the text the speech lies, and *open*, without it,
-which later tells whether the text is right. Silence is never decoded.
+The words are for the search, which finds where in the text the speech lies. A recogniser that can be is biased to the document
+(its words and word order); what it hears is kept as `biased`, else as `open`. Silence is never decoded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stagekit.stage import Context, Crashed, Params, Reason, stage
 class RecognizeParams(Params):
     """Which recogniser."""
 
-    recognizer: str = Field("pocketsphinx", description="name of a recogniser of align.recognizers")
+    recognizer: str = Field("moonshine", description="name of a recogniser of align.recognizers")
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,14 @@ class Heard:
     """What was heard of one document's recording; ``error`` says why nothing could be."""
 
     speech: list[Stretch]
-    words: dict[str, list[HeardWord]]
+    kind: str
+    words: list[HeardWord]
     error: str = ""
 
 
 @stage(
     "recognize",
-    version=1,
+    version=2,
     params=RecognizeParams,
     unit="document",
     reads=["recordings", "documents"],
@@ -65,19 +66,16 @@ def run(ctx: Context[RecognizeParams]) -> None:
 
 
 def recognize_document(job: tuple[Document, str]) -> Heard:
-    """Voice activity and both decodings of one document."""
+    """Voice activity and decoding of one document."""
     document, name = job
     recognizer = make_recognizer(name, document.row["language"])
     try:
         with open_pcm(document.uri) as pcm:
             speech, pieces = find_speech(pcm)
-            words = {
-                "biased": hear(pcm, pieces, recognizer.biased(document.words)) if pieces else [],
-                "open": hear(pcm, pieces, recognizer.open()) if pieces else [],
-            }
+            words = hear(pcm, pieces, recognizer.biased(document.words)) if pieces else []
     except AudioError as error:
-        return Heard([], {}, f"{document.uri}: {error}")
-    return Heard(speech, words)
+        return Heard([], "", [], f"{document.uri}: {error}")
+    return Heard(speech, "biased" if recognizer.biases else "open", words)
 
 
 def _reject(ctx: Context[RecognizeParams], document: Document, reason: Reason, detail: str) -> None:
@@ -88,7 +86,6 @@ def _write(ctx: Context[RecognizeParams], document: Document, heard: Heard) -> N
     ids: dict[str, Any] = {"document_id": document.id, "recording_id": document.row["recording_id"]}
     for stretch in heard.speech:
         ctx.write("speech", {**ids, "start_sample": stretch.start, "end_sample": stretch.end})
-    for kind, words in heard.words.items():
-        for index, w in enumerate(words):
-            row = {"kind": kind, "index": index, "word": w.word, "start_s": w.start_s, "end_s": w.end_s, "score": w.score}
-            ctx.write("hypotheses", {**ids, **row})
+    for index, w in enumerate(heard.words):
+        row = {"kind": heard.kind, "index": index, "word": w.word, "start_s": w.start_s, "end_s": w.end_s, "score": w.score}
+        ctx.write("hypotheses", {**ids, **row})

@@ -23,6 +23,10 @@ class HeardWord:
 class Decoder(Protocol):
     """A recogniser made ready for one kind of decoding."""
 
+    def transcribe(self, samples: NDArray[np.float32]) -> list[str]:
+        """The words alone."""
+        ...
+
     def hear(self, samples: NDArray[np.float32]) -> list[HeardWord]:
         """Words in 16 kHz mono audio in [-1, 1], in time order. The same samples give the same words, whatever came before."""
         ...
@@ -32,6 +36,8 @@ class Recognizer(Protocol):
     """Makes decoders. Construction is cheap; models are loaded on use and shared inside a process."""
 
     name: str
+    biases: bool
+    """Whether `biased` knows the document; otherwise it is `open`."""
 
     def open(self) -> Decoder:
         """A decoder with the recogniser's own language model: it knows nothing of any document."""

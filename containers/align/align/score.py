@@ -1,7 +1,7 @@
 """Stage ``score``: columns that say how far a segment can be trusted; nothing is dropped here.
 
-CER and WER compare the text with what was heard *without* the document's language model, so that a wrong text cannot make itself
-look right.
+CER and WER compare the text with what a recogniser that knows nothing of the document hears in the clip itself, as it will be
+released: a wrong text cannot make itself look right, and speech at the clip's edges that the text lacks counts against it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from align.documents import Document, read_documents
 from align.language import language_score
 from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
 from align.pocketsphinx_recognizer import general_unigrams
-from align.recognizer import HeardWord
+from align.recognizer import Decoder
+from align.recognizers import digest, make_recognizer
 from align.sphinx_model import load_model
 from align.synthetic import synthetic_voice_score
 from stagekit.audio import open_pcm
@@ -21,27 +24,30 @@ from stagekit.stage import Context, Crashed, Params, StageError, stage
 
 
 class ScoreParams(Params):
-    """Nothing to choose yet."""
+    """What judges."""
+
+    recognizer: str = Field("moonshine", description="name of a recogniser of align.recognizers; decodes without the document")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One document's segments and what was heard openly."""
+    """One document's segments."""
 
     document: Document
     segments: list[dict[str, Any]]
     speech: list[tuple[int, int]]
-    heard: list[HeardWord]
+    recognizer: str
 
 
 @stage(
     "score",
-    version=1,
+    version=2,
     params=ScoreParams,
     unit="segment",
-    reads=["recordings", "documents", "segments", "speech", "hypotheses"],
+    reads=["recordings", "documents", "segments", "speech"],
     writes=["segments"],
-    libraries=["jiwer", "pyloudnorm", "pocketsphinx"],
+    libraries=["jiwer", "pyloudnorm", "pocketsphinx", "onnxruntime"],
+    model_digest=lambda params: digest(params.recognizer),
 )
 def run(ctx: Context[ScoreParams]) -> None:
     """Inputs: the folders of ``fetch``, ``recognize`` and ``align``."""
@@ -66,27 +72,21 @@ def _jobs(ctx: Context[ScoreParams]) -> list[Job]:
     speech: dict[str, list[tuple[int, int]]] = {}
     for row in ctx.rows("speech"):
         speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
-    heard: dict[str, list[HeardWord]] = {}
-    for row in ctx.rows("hypotheses"):
-        if row["kind"] == "open":
-            heard.setdefault(row["document_id"], []).append(HeardWord(row["word"], row["start_s"], row["end_s"], row["score"]))
-    return [
-        Job(d, segments[d.id], speech.get(d.id, []), heard.get(d.id, [])) for d in read_documents(ctx) if d.id in segments
-    ]
+    recognizer = ctx.params.recognizer
+    return [Job(d, segments[d.id], speech.get(d.id, []), recognizer) for d in read_documents(ctx) if d.id in segments]
 
 
 def score_document(job: Job) -> list[dict[str, Any]]:
     """The rows of one document's segments, scored."""
+    decoder = make_recognizer(job.recognizer, job.document.row["language"]).open()
     with open_pcm(job.document.uri) as pcm:
-        return [_scored(row, job, pcm.read(row["start_sample"], row["end_sample"])) for row in job.segments]
+        return [_scored(row, job, decoder, pcm.read(row["start_sample"], row["end_sample"])) for row in job.segments]
 
 
-def _scored(row: dict[str, Any], job: Job, samples: Any) -> dict[str, Any]:
+def _scored(row: dict[str, Any], job: Job, decoder: Decoder, samples: Any) -> dict[str, Any]:
     start, end = row["start_sample"], row["end_sample"]
     speech = [(max(a, start) - start, min(b, end) - start) for a, b in job.speech if a < end and b > start]
-    hypothesis = " ".join(
-        w.word for w in job.heard if row["speech_start_s"] <= (w.start_s + w.end_s) / 2 < row["speech_end_s"]
-    )
+    hypothesis = " ".join(decoder.transcribe(samples))
     cer, wer = error_rates(row["text"], hypothesis)
     rate = 16_000
     said = samples[max(0, round(row["speech_start_s"] * rate) - start) : round(row["speech_end_s"] * rate) - start]

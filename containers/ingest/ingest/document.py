@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from ingest.captions import parse_caption
 from ingest.errors import CaptionError
 from ingest.language import identify, same_language
-from ingest.normalize import normalize
 from ingest.provenance import classify
 from stagekit.tables import Reason
+from stagekit.text.normalize import normalize
 
 SURE = 0.9
 """Probability from which a text's language counts as known. Over 784 texts of 60 and 100 characters in 13 languages nothing was

@@ -12,8 +12,8 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
-OUTPUT_DECIDING = ("stagekit.audio", "stagekit.identity")
-"""Modules of this kit whose results end up in tables."""
+OUTPUT_DECIDING = ("stagekit.audio", "stagekit.identity", "stagekit.text")
+"""Modules and packages of this kit whose results end up in tables."""
 
 
 @cache
@@ -24,7 +24,7 @@ def digest(module: str) -> str:
     todo = [module]
     while todo:
         name = todo.pop()
-        if name in seen or (name.partition(".")[0] != image and name not in OUTPUT_DECIDING):
+        if name in seen or (name.partition(".")[0] != image and not _decides(name)):
             continue
         source = _source(name)
         if source is None:
@@ -35,6 +35,10 @@ def digest(module: str) -> str:
     for name in sorted(seen):
         total.update(name.encode() + b"\0" + hashlib.sha256(seen[name]).digest())
     return total.hexdigest()
+
+
+def _decides(name: str) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in OUTPUT_DECIDING)
 
 
 def _source(name: str) -> Path | None:

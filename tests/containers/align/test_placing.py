@@ -92,15 +92,25 @@ def place(token: int, start: float, score: float = 0.5, anchored: bool = True, l
 def test_words_that_the_sound_refuses_are_given_up_with_a_reason() -> None:
     row = [place(i, i * 0.4, -11.0 if i == 6 else 0.3) for i in range(13)]
     words = [f"w{i}" for i in range(13)]
-    runs, refused = accept(row, words, [(i, i + 1) for i in range(13)], -2.5, 3)
+    runs, refused = accept(row, words, [(i, i + 1) for i in range(13)], (-2.5, -2.5), 3)
     assert "w6" not in [w.word for run in runs for w in run] and refused
-    lonely, refused = accept([place(0, 0.0), place(5, 3.0)], words, [(i, i + 1) for i in range(13)], -2.5, 3)
+    lonely, refused = accept([place(0, 0.0), place(5, 3.0)], words, [(i, i + 1) for i in range(13)], (-2.5, -2.5), 3)
     assert lonely == [] and len(refused) == 2
+
+
+def test_a_word_that_was_heard_needs_less_of_the_sound() -> None:
+    words = [f"w{i}" for i in range(9)]
+    spans = [(i, i + 1) for i in range(9)]
+    for anchored in (True, False):
+        row = [place(i, i * 0.4, -2.0, anchored=anchored or i != 4) for i in range(9)]
+        runs, _ = accept(row, words, spans, (-1.7, -2.4), 3)
+        assert ("w4" in [w.word for run in runs for w in run]) == anchored
 
 
 def test_a_row_that_nobody_heard_is_not_believed() -> None:
     words = [f"w{i}" for i in range(6)]
-    runs, _ = accept([place(i, i * 0.4, anchored=False) for i in range(6)], words, [(i, i + 1) for i in range(6)], -2.5, 3)
+    unheard = [place(i, i * 0.4, anchored=False) for i in range(6)]
+    runs, _ = accept(unheard, words, [(i, i + 1) for i in range(6)], (-2.5, -2.5), 3)
     assert runs == []
 
 

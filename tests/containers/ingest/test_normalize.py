@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.captions import parse_caption
-from ingest.normalize import Token, normalize
+from stagekit.text.normalize import Token, normalize
 
 
 def say(text: str, language: str = "en") -> str:

@@ -16,7 +16,7 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 from babel.units import format_unit
 from num2words import CONVERTER_CLASSES, num2words
 
-from ingest.abbreviations import ABBREVIATIONS, PHRASES, SYMBOLS
+from stagekit.text.abbreviations import ABBREVIATIONS, PHRASES, SYMBOLS
 
 _ALPHABETS = {
     "en": "", "nl": "äëïöüéè", "de": "äöüß", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü", "it": "àèéìíîòóùú", "pt": "ãáàâçéêíõóôúü",

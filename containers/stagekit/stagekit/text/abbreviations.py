@@ -1,7 +1,7 @@
 """Words that normalisation expands, by language: abbreviations, symbols, and the small words between numbers.
 
 An abbreviation is listed without its final dot and in lower case; what is listed under ``DOTTED`` needs the dot. Where an
-abbreviation means two things by its place (Dr., St.), ``ingest.normalize`` decides.
+abbreviation means two things by its place (Dr., St.), ``stagekit.text.normalize`` decides.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import regex
 
-from ingest.abbreviations import AT_DATE, BARE, BEFORE_NAME, BEFORE_NUMBER, NUMBERED, REGNAL, SHORT_SCALES
-from ingest.semiotic import APOSTROPHE, scanner
-from ingest.spoken import Rules, amount, digits, fold, money, number, parse_number, rules_for, split, unit_name
+from stagekit.text.abbreviations import AT_DATE, BARE, BEFORE_NAME, BEFORE_NUMBER, NUMBERED, REGNAL, SHORT_SCALES
+from stagekit.text.semiotic import APOSTROPHE, scanner
+from stagekit.text.spoken import Rules, amount, digits, fold, money, number, parse_number, rules_for, split, unit_name
 
 
 class Token(NamedTuple):

@@ -1,7 +1,7 @@
 """The semiotic classes that normalisation cuts a text into, as one regular expression a language.
 
 After Sproat et al., "Normalization of non-standard words" (2001): dates, times, money, measures, ordinals, … and plain words.
-How each is said is in ``ingest.normalize``.
+How each is said is in ``stagekit.text.normalize``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from functools import cache
 
 import regex
 
-from ingest.abbreviations import SCALES
-from ingest.spoken import UNITS, Rules
+from stagekit.text.abbreviations import SCALES
+from stagekit.text.spoken import UNITS, Rules
 
 _CJK = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 APOSTROPHE = r"['’ʼ＇]"

@@ -30,7 +30,7 @@ import pendulum
 from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 
 from operators import keys, paths
-from operators.registry import SOURCES, Language, load_languages
+from operators.registry import RECOGNIZERS, SOURCES, Language, load_languages
 from operators.settings import Settings
 from operators.tasks import Pipeline, first_month, monthly
 
@@ -47,6 +47,8 @@ def form(language: Language) -> dict[str, Param]:
                         description="`folder`: audio with captions beside it. `internet_archive`: items added in that month."),
         "location": Param(language.location, type="string", title="Location", section="What",
                           description="Folder, or address of the archive (empty: its own). `{month}` becomes the month."),
+        "recognizer": Param(language.recognizer, type="string", enum=list(RECOGNIZERS), title="Recogniser", section="What",
+                            description="What hears the recordings; its hypothesis finds the text and gives the CER."),
         "limit": Param(0, type="integer", minimum=0, title="Limit", section="How much", description="Most items; 0: all."),
         "shard_hours": Param(language.shard_hours, type="number", exclusiveMinimum=0, title="Hours in a shard",
                              section="How much", description="Hours of audio that one mapped task works on."),
@@ -84,9 +86,11 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             """One shard, from download to scores; it waits for no other."""
             store = {"store": paths.recordings(settings.root)}
             fetched = here.stage(BATCH, "ingest", "fetch", pool="network", inputs=[items], stage_params=store).made
-            heard = here.stage(BATCH, "align", "recognize", pool="heavy", inputs=[fetched]).made
+            heard = here.stage(BATCH, "align", "recognize", pool="heavy", inputs=[fetched], from_run=["recognizer"]).made
             aligned = here.stage(BATCH, "align", "align", pool="heavy", inputs=[fetched, heard]).made
-            scored = here.stage(BATCH, "align", "score", pool="heavy", inputs=[fetched, heard, aligned]).made
+            scored = here.stage(
+                BATCH, "align", "score", pool="heavy", inputs=[fetched, heard, aligned], from_run=["recognizer"]
+            ).made
             return fetched, heard, aligned, scored
 
         made: Any = shard.expand(items=discover.output)

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 SOURCES = ("folder", "internet_archive")
+RECOGNIZERS = ("moonshine", "pocketsphinx")
+"""Of containers/align, align.recognizers; a test keeps both lists alike."""
 APPROVALS = ("required", "auto")
 
 
@@ -29,6 +31,7 @@ class Language:
         source: default source of a harvest, one of ``SOURCES``.
         location: default location of the source; ``{month}`` in it becomes the month.
         shard_hours: hours of audio in one shard, the unit that tasks are mapped over.
+        recognizer: what hears the recordings, one of ``RECOGNIZERS``.
         policy: file of ``config/policies/`` that makes subsets of scores.
         approval: default of the release's approval, one of ``APPROVALS``.
         stages: parameters of single stages, by stage name.
@@ -40,6 +43,7 @@ class Language:
     source: str = "internet_archive"
     location: str = ""
     shard_hours: float = 10.0
+    recognizer: str = "moonshine"
     policy: str = "peoples_speech"
     approval: str = "required"
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -54,6 +58,7 @@ class Language:
         month = isinstance(self.since, str) and re.fullmatch(r"\d{4}\.(0[1-9]|1[0-2])", self.since)
         _expect(bool(month), f"{self.code}.since {self.since!r}", "a quoted YYYY.MM")
         _expect(self.source in SOURCES, f"{self.code}.source '{self.source}'", f"one of {', '.join(SOURCES)}")
+        _expect(self.recognizer in RECOGNIZERS, f"{self.code}.recognizer '{self.recognizer}'", f"one of {', '.join(RECOGNIZERS)}")
         _expect(self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}")
         _expect(self.shard_hours > 0, f"{self.code}.shard_hours {self.shard_hours}", "more than 0")
 

@@ -1,0 +1,19 @@
+"""What the registry says must be what the images know; Airflow's environment cannot import them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from operators.registry import RECOGNIZERS
+
+
+def test_the_recognisers_of_the_form_are_those_of_the_image() -> None:
+    source = Path(__file__).resolve().parents[2] / "containers/align/align/recognizers.py"
+    found = [
+        node.value
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "RECOGNIZERS"
+    ]
+    assert len(found) == 1 and isinstance(found[0], ast.Dict)
+    assert tuple(sorted(key.value for key in found[0].keys if isinstance(key, ast.Constant))) == RECOGNIZERS

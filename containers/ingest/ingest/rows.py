@@ -3,8 +3,8 @@
 Releases up to 2021 quote a field that holds a quotation mark (``"He said ""no""."``); later ones write it bare, so that a
 mark at a field's start may be speech and never close. A reader that always takes it for quoting swallows the rows that follow;
 one that never does keeps marks that nobody wrote. So: a line is cut at its tabs; if it has as many fields as the header, each
-is unquoted only if it is quoted as a whole. If not, the line may be the start of a quoted row with tabs or line breaks inside:
-that is tried with :mod:`csv` over the next lines, and else the one line is unreadable.
+is unquoted only if it is quoted as a whole. If not, or if its last field is left open and what follows is no row, the line may
+be the start of a quoted row with tabs or line breaks inside: that is tried with :mod:`csv`, and else the line is unreadable.
 
 Lines end at line feeds only: U+2028, U+0085 or a vertical tab in a sentence breaks no row.
 """
@@ -75,7 +75,9 @@ def read_rows(stream: BinaryIO, name: str, delimiter: str = "\t") -> Iterator[Ro
             yield BadRow(number, f"not UTF-8: byte {raw[error.start]:#04x} at {error.start}")
             continue
         fields = text.split(delimiter)
-        if len(fields) == len(columns):
+        if len(fields) == len(columns) and (more := _broken(raw, fields[-1], lines, len(columns), delimiter)) is not None:
+            yield Row(number, dict(zip(columns, more, strict=True)))
+        elif len(fields) == len(columns):
             yield Row(number, dict(zip(columns, map(_unquoted, fields), strict=True)))
         elif '"' in text and (quoted := _quoted(raw, lines, len(columns), delimiter)) is not None:
             yield Row(number, dict(zip(columns, quoted, strict=True)))
@@ -114,6 +116,18 @@ def _unquoted(field: str) -> str:
         if '"' not in inner.replace('""', ""):
             return inner.replace('""', '"')
     return field
+
+
+def _broken(first: bytes, last: str, lines: _Lines, columns: int, delimiter: str) -> list[str] | None:
+    """The fields of a row whose last field is quoted and broken over lines that are no rows themselves; None if it is not."""
+    if not last.startswith('"') or last.count('"') % 2 == 0:
+        return None
+    ahead = lines.peek(MOST_LINES)
+    closing = next((i for i, line in enumerate(ahead) if line.count(b'"') % 2), None)
+    mark = delimiter.encode()
+    if closing is None or any(line.count(mark) >= columns - 1 for line in ahead[: closing + 1]):
+        return None
+    return _quoted(first, lines, columns, delimiter)
 
 
 def _quoted(first: bytes, lines: _Lines, columns: int, delimiter: str) -> list[str] | None:

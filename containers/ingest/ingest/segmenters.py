@@ -1,12 +1,13 @@
 """Words of languages that write none: one well-kept library a language, imported when it is first needed.
 
 Chinese: jieba (MIT). Thai: PyThaiNLP's newmm with its own dictionary (Apache-2.0). Japanese: SudachiPy with its small dictionary
-(Apache-2.0), long units, so that an inflected word is one word.
+(Apache-2.0), its longest units.
 """
 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable
 from functools import cache
 
@@ -32,7 +33,9 @@ def words(text: str, segmenter: str) -> list[str]:
 def _load(name: str) -> Callable[[str], list[str]]:
     match name:
         case "jieba":
-            import jieba
+            with warnings.catch_warnings():  # it writes regular expressions without r""
+                warnings.simplefilter("ignore")
+                import jieba
 
             jieba.setLogLevel(logging.WARNING)
             cutter = jieba.Tokenizer()  # built from its own dictionary
@@ -45,7 +48,7 @@ def _load(name: str) -> Callable[[str], list[str]]:
         case "sudachi":
             from sudachipy import Dictionary, SplitMode
 
-            tokenizer = Dictionary(dict="small").create(mode=SplitMode.C)
+            tokenizer = Dictionary(dict="small").tokenizer(mode=SplitMode.C)
             return lambda text: [m.surface() for m in tokenizer.tokenize(text)]
         case _:
             raise StageError(f"no segmenter '{name}'; known: {', '.join(sorted(LIBRARIES))}")

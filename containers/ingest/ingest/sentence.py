@@ -44,7 +44,7 @@ class TextRules(BaseModel):
     casing: Literal["plain", "turkish", "irish"] = Field("plain", description="how capitals are lowered")
     apostrophe: Literal["inside", "elision", "edges"] = Field(
         "inside",
-        description="inside: kept between letters; elision: also ends a word (l' oncle); edges: kept at a word's ends, too",
+        description="inside: kept between letters; elision: ends a word (l' oncle, po'); edges: kept at both ends of a word",
     )
     whole: list[str] = Field([], description="words that elision does not divide (aujourd'hui)")
     replace: dict[str, str] = Field({}, description="letter → letter, after lowering (ي → ی)")
@@ -53,7 +53,9 @@ class TextRules(BaseModel):
         "reject", description=f"spell: digits of 0 to {MOST_SPELLED} become words; for languages whose numerals do not inflect"
     )
     segmenter: Literal["spaces", "jieba", "pythainlp", "sudachi"] = Field("spaces", description="what divides words")
-    chars_per_s: tuple[float, float] = Field((1.5, 40.0), description="fewest and most letters spoken in a second of a clip")
+    chars_per_s: tuple[float, float] = Field(
+        (0.7, 30.0), description="fewest and most letters, marks not counted, in a second of a clip: else it is cut off or left on"
+    )
 
     @field_validator("letters", "strip")
     @classmethod
@@ -130,12 +132,20 @@ def say(text: str, language: str, rules: TextRules) -> Said:
     return said
 
 
+_QUOTE = regex.compile(rf"(?<![\p{{L}}\p{{N}}])[{APOSTROPHES}][\p{{L}}\p{{N}}][^{APOSTROPHES}]*$")
+"""An apostrophe that opened a quotation, which the next one closes."""
+
+
 def _spans(match: regex.Match[str], text: str, rules: TextRules) -> Iterator[tuple[int, int]]:
     """Pieces of a run of letters that are one word each."""
     start, end = match.span()
     if rules.apostrophe == "edges":
-        start -= start > 0 and text[start - 1] in APOSTROPHES and (start < 2 or not text[start - 2].isalnum())
-        end += end < len(text) and text[end] in APOSTROPHES
+        before = start > 0 and text[start - 1] in APOSTROPHES and (start < 2 or not text[start - 2].isalnum())
+        after = end < len(text) and text[end] in APOSTROPHES
+        if not (before and after):  # both: a word in quotation marks
+            start, end = start - before, end + after
+    elif rules.apostrophe == "elision" and end < len(text) and text[end] in APOSTROPHES and not _QUOTE.search(text[:end]):
+        end += 1
     if rules.segmenter == "spaces":
         yield start, end
         return

@@ -1,0 +1,72 @@
+"""Releases for tests: copies of the real ones with rows and clips changed, as folders or tar.gz."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from test_stages import ENVIRONMENT
+
+DATA = Path(__file__).parent / "data" / "common_voice"
+V61 = DATA / "cv-corpus-6.1-2020-12-11"
+V18 = DATA / "cv-corpus-18.0-delta-2024-06-14"
+SAMROMUR = DATA / "samromur"
+SAMROMUR_PARAMS: dict[str, Any] = {
+    "source": "tsv", "location": str(SAMROMUR), "language": "is", "version": "demo", "listed": "metadata.tsv", "clips": "audio",
+    "license_url": "https://creativecommons.org/licenses/by/4.0/", "license_evidence": "README of samromur-asr",
+    "columns": {
+        "clip": "{status}/{speaker_id}/{filename}", "text": "sentence", "speaker": "speaker_id", "gender": "gender", "age": "age",
+        "accent": "dialect", "duration_s": "duration", "keep": {"is_valid": ["1.0"]}, "null": ["NAN"],
+    },
+}  # fmt: skip
+
+
+def stage(name: str, tmp_path: Path, params: dict[str, Any], *inputs: str, code: int = 0, workers: int = 1) -> dict[str, Any]:
+    """Run a stage of ingest to its end; its receipt, with stderr."""
+    receipt = tmp_path / f"{name}.json"
+    argv = [sys.executable, "-m", "ingest", name, "--output", str(tmp_path / name), "--params", json.dumps(params)]
+    argv += [part for one in inputs for part in ("--input", one)]
+    argv += ["--receipt", str(receipt), "--workers", str(workers), "--quiet"]
+    run = subprocess.run(argv, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert run.returncode == code, run.stderr
+    return {**(json.loads(receipt.read_text()) if code == 0 else {}), "stdout": run.stdout, "stderr": run.stderr}
+
+
+def rows(folder: str, table: str) -> list[dict[str, Any]]:
+    return [r for f in sorted(Path(folder).glob(f"{table}-*.parquet")) for r in pq.read_table(f).to_pylist()]
+
+
+def rejected(folder: str) -> dict[str, tuple[str, str]]:
+    return {r["id"].partition("/")[2]: (r["reason"], r["detail"]) for r in rows(folder, "rejections")}
+
+
+def release(tmp_path: Path, source: Path = V61, locale: str = "en") -> Path:
+    """A copy of one language of a release that a test may change; the folder of its list."""
+    copy = tmp_path / source.name
+    shutil.copytree(source / locale, copy / locale)
+    return copy / locale
+
+
+def pack(folder: Path, path: Path, *, list_last: bool = True, extra: list[tuple[tarfile.TarInfo, bytes]] | None = None) -> Path:
+    """A release's folder (that of its list) as tar.gz, as Common Voice packs it; ``extra`` members come first."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files.sort(key=lambda p: (p.suffix == ".tsv") == list_last)
+    with tarfile.open(path, "w:gz") as tar:
+        for info, data in extra or []:
+            tar.addfile(info, io.BytesIO(data))
+        for file in files:
+            tar.add(file, f"{folder.parent.name}/{folder.relative_to(folder.parent) / file.relative_to(folder)}")
+    return path
+
+
+def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = len(data), kind, link
+    return info, data

@@ -16,7 +16,7 @@ RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
 DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
-.PHONY: help setup envs demo serve stop test known-answers lint types docs lock clean
+.PHONY: help setup envs demo serve stop test known-answers known-answers-words lint types docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test: setup ## Run all tests, each image's in its own environment (one part: mak
 
 known-answers: envs ## Measure the pipeline on recordings whose answers are known (an hour or more; less: make known-answers ARGS="--minutes 3 --hour 0")
 	@.venvs/align/bin/python tests/known_answers/run.py $(ARGS)
+	@$(MAKE) -s known-answers-words
+
+known-answers-words: envs ## Its part on word times, per aligner (MFA where it is installed; less: make known-answers-words WORDS="--only espeak-en")
+	@.venvs/align/bin/python tests/known_answers/words/run.py $(WORDS)
 
 lint: .venvs/lint/.stamp ## Check style (ruff) over the tree
 	@.venvs/lint/bin/ruff check .

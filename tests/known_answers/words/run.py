@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +19,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "containers"), str(HERE.parents[2] / "containers/stagekit")]
 
 from pipeline import REPO, StageFailed, rows, run_stage  # noqa: E402
+from word_aligners import ALIGNERS, machine, missing  # noqa: E402
 from word_corpora import SPOKEN, Utterance, digits, real, swapped, synthetic, write  # noqa: E402
 from word_figures import WITHIN_MS, Errors, Summary, against_each_other, against_truth, by_sentence, summary, swap_auc  # noqa: E402
 
 RESULT = REPO / "bench" / "results" / "words-known-answers.md"
-ALIGNERS = ("words", "mfa")
 SWAPPED_SHARE = 0.3
 """Of the texts of a corpus; alignment is with the model of the right texts."""
 TITLES = {
@@ -57,15 +54,6 @@ def corpus(name: str, n: int, work: Path) -> list[Utterance]:
     return synthetic(name.removeprefix("espeak-"), n, work / "espeak" / name)
 
 
-def missing(aligner: str) -> str | None:
-    """Why an aligner cannot run here; None if it can."""
-    if not (REPO / f".venvs/{aligner}/bin/python").exists():
-        return f"no environment .venvs/{aligner} (make setup)"
-    if aligner == "mfa" and not (os.environ.get("SPEECHMILL_MFA") or shutil.which("mfa")):
-        return "no `mfa` on PATH, and SPEECHMILL_MFA is not set"
-    return None
-
-
 def measure(aligner: str, utterances: list[Utterance], work: Path, swaps: bool) -> Measured:
     """Train and align a corpus; then align it again with planted swaps."""
     folder = write(work / "corpus", utterances)
@@ -87,13 +75,6 @@ def measure(aligner: str, utterances: list[Utterance], work: Path, swaps: bool) 
 def _seconds(folder: str) -> dict[str, float]:
     run = json.loads((Path(folder.removeprefix("file://")) / "_SUCCESS.json").read_text())["run"]
     return {"wall": run["wall_s"], "cpu": run["cpu_s"]}
-
-
-def machine() -> str:
-    """What it ran on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown CPU")
-    return f"{len(os.sched_getaffinity(0))} cores, {name}, Python {platform.python_version()}"
 
 
 HEAD = "| corpus | aligner | n | mean ms | median ms | bias ms | " + " | ".join(f"≤ {b}" for b in WITHIN_MS) + " |"

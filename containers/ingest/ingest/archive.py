@@ -202,7 +202,7 @@ class Release:
             clip = key(member.name)
             assert clip is not None
             if clip in seen:
-                yield Refused(member.name, "the archive has this name twice; the first was taken")
+                yield Refused(f"{member.name} again", "the archive has this name twice; the first was taken")
                 continue
             seen.add(clip)
             yield Member(clip, member.data)

@@ -54,7 +54,7 @@ class TextRules(BaseModel):
     )
     segmenter: Literal["spaces", "jieba", "pythainlp", "sudachi"] = Field("spaces", description="what divides words")
     chars_per_s: tuple[float, float] = Field(
-        (0.7, 30.0), description="fewest and most letters, marks not counted, in a second of a clip: else it is cut off or left on"
+        (0.7, 30.0), description="fewest and most letters, marks not counted, in a second of a clip that is whole"
     )
 
     @field_validator("letters", "strip")

@@ -36,6 +36,8 @@ from stagekit.tables import Reason
 CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
 CC0_EVIDENCE = "Common Voice, datasheets of its Scripted Speech releases: released under the Creative Commons Zero licence"
 DURATIONS = "clip_durations.tsv"
+MOST_REFUSED = 1000
+"""Members that the list does not name get a row of their own up to here; all are counted."""
 VERSION = re.compile(r"cv-corpus-(\d+(?:\.\d+)?)(?:-delta)?(?:-\d{4}-\d{2}-\d{2})?")
 
 
@@ -43,7 +45,9 @@ class VoicesParams(Params):
     """Which release, and how it is laid out."""
 
     source: Literal["common_voice", "tsv"] = Field("common_voice", description="common_voice; tsv: another corpus, `columns` set")
-    location: str = Field(description="the release: a folder or tar.gz as path or URI, or an http(s) URL of a tar.gz")
+    location: str = Field(
+        description="the release: a folder or tar.gz as path or URI, or an http(s) URL of a tar.gz; empty: there is none"
+    )
     sha256: str = Field(
         "", pattern=r"^([0-9a-f]{64})?$", description="sha256 of the tar.gz as its publisher states it; needed for a URL"
     )
@@ -68,6 +72,8 @@ def _is_url(location: str) -> bool:
 
 def _digests(p: VoicesParams) -> Mapping[str, str]:
     """What decides the output beside the parameters: the release's content."""
+    if not p.location:
+        return {}
     if _is_url(p.location):
         if not p.sha256:
             raise StageError(f"--params: {p.location}: a release from the web needs its publisher's sha256")
@@ -130,6 +136,8 @@ def run(ctx: Context[VoicesParams]) -> None:
     p = ctx.params
     if bcp47(p.language) is None:
         raise StageError(f"--params: language {p.language!r} is no language (BCP 47, such as en or zh-CN)")
+    if not p.location:
+        raise EmptyInput("no location: the source has no release this month")
     columns, rights, version = _columns(p), _rights(p), _version(p)
     prefix = f"{p.source}:{p.language}/"
     before = list(ctx.rows("sentences", columns=["clip", "audio_id", "speaker_id"]))
@@ -290,16 +298,16 @@ def _take(
     holder: dict[str, str] = {audio: clip for clip, audio in known.items()}
     progress = Progress("voices", len(wanted), 0.0, quiet=ctx.quiet)
     written, refused, links = 0, 0, set[tuple[str, str]]()
-    missing = dict(wanted)
+    missing, bad = dict(wanted), dict[str, str]()
     for member in release.clips_of(wanted, ctx.params.listed):
         entry = wanted.get(member.name)
         if isinstance(member, Refused):
             refused += 1
-            if entry is not None and missing.pop(member.name, None) is not None:
-                _refuse(ctx, prefix + member.name, Reason.ARCHIVE_MEMBER, member.detail, entry.duration_s or 0.0)
-            elif refused <= 1000:
-                row_id = f"{prefix}{member.name[:500]}"
-                _refuse(ctx, f"{row_id}#{refused}", Reason.ARCHIVE_MEMBER, f"not named by the list: {member.detail}")
+            if entry is not None:  # another member may have the name, and be a file
+                bad[member.name] = member.detail
+            elif refused <= MOST_REFUSED:
+                row_id = f"{prefix}member-{refused}"
+                _refuse(ctx, row_id, Reason.ARCHIVE_MEMBER, f"{member.name[:500]!r}, not named by the list: {member.detail}")
             continue
         assert entry is not None
         del missing[member.name]
@@ -329,8 +337,9 @@ def _take(
         ctx.keep(reading_id, seconds)
         written += 1
     for clip, entry in missing.items():
-        detail = f"{ctx.params.listed} names {clip}, which the release does not hold"
-        _refuse(ctx, prefix + clip, Reason.AUDIO_MISSING, detail, entry.duration_s or 0.0)
+        reason = Reason.ARCHIVE_MEMBER if clip in bad else Reason.AUDIO_MISSING
+        detail = bad.get(clip, f"{ctx.params.listed} names {clip}, which the release does not hold")
+        _refuse(ctx, prefix + clip, reason, detail, entry.duration_s or 0.0)
     ctx.metrics.update(readings=written, members_refused=refused, speaker_links=len(links))
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import json
 import shutil
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from test_stages import ENVIRONMENT
+
+from ingest.__main__ import STAGES
+from stagekit.cli import load_stage
+from stagekit.errors import EmptyInput, StageError
+from stagekit.run import run_stage
 
 DATA = Path(__file__).parent / "data" / "common_voice"
 V61 = DATA / "cv-corpus-6.1-2020-12-11"
@@ -28,15 +30,19 @@ SAMROMUR_PARAMS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def stage(name: str, tmp_path: Path, params: dict[str, Any], *inputs: str, code: int = 0, workers: int = 1) -> dict[str, Any]:
-    """Run a stage of ingest to its end; its receipt, with stderr."""
-    receipt = tmp_path / f"{name}.json"
-    argv = [sys.executable, "-m", "ingest", name, "--output", str(tmp_path / name), "--params", json.dumps(params)]
-    argv += [part for one in inputs for part in ("--input", one)]
-    argv += ["--receipt", str(receipt), "--workers", str(workers), "--quiet"]
-    run = subprocess.run(argv, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert run.returncode == code, run.stderr
-    return {**(json.loads(receipt.read_text()) if code == 0 else {}), "stdout": run.stdout, "stderr": run.stderr}
+def stage(name: str, tmp_path: Path, params: dict[str, Any], *inputs: str, code: int = 0) -> dict[str, Any]:
+    """Run a stage in this process to the end that its command would have (exit code 0, 1 or 99); its receipt, with stderr."""
+    one, said = load_stage("ingest", STAGES, name), io.StringIO()
+    ended, receipt = 0, dict[str, Any]()
+    with contextlib.redirect_stderr(said):
+        try:
+            given = one.params.model_validate(params)
+            receipt = run_stage(one, inputs, str(tmp_path / name), given, workers=0, quiet=True).receipt()
+        except (StageError, EmptyInput) as error:
+            ended = 1 if isinstance(error, StageError) else 99
+            said.write(str(error))
+    assert ended == code, said.getvalue()
+    return {**receipt, "stderr": said.getvalue()}
 
 
 def rows(folder: str, table: str) -> list[dict[str, Any]]:

@@ -1,0 +1,382 @@
+"""Releases of Common Voice and corpora like it, in every form they come in, and whatever may be wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from archive_server import Fault
+from voice_release import DATA, SAMROMUR_PARAMS, V18, V61, member, pack, rejected, release, rows, stage
+
+from ingest.archive import RATIO_FROM
+from stagekit.audio import ffmpeg
+
+EN = {"letters": "a-z", "numerals": "spell"}
+
+
+def voices(tmp_path: Path, location: Path | str, *inputs: str, code: int = 0, **params: Any) -> dict[str, Any]:
+    return stage("voices", tmp_path, {"location": str(location), "language": "en", **params}, *inputs, code=code)
+
+
+def clips(receipt: dict[str, Any]) -> set[str]:
+    return {r["clip"] for r in rows(receipt["output"], "readings")}
+
+
+def set_row(folder: Path, clip: str, **values: str) -> None:
+    """Change a row of a list."""
+    lines = (folder / "validated.tsv").read_text(encoding="utf-8").split("\n")
+    header = lines[0].split("\t")
+    for i, line in enumerate(lines):
+        fields = line.split("\t")
+        if clip in fields:
+            for name, value in values.items():
+                fields[header.index(name)] = value
+            lines[i] = "\t".join(fields)
+    (folder / "validated.tsv").write_text("\n".join(lines), encoding="utf-8")
+
+
+def sound(path: Path, *options: str) -> bytes:
+    """Replace a clip by what ffmpeg makes of it or of nothing."""
+    made = path.with_name(f"made-{path.name}")
+    subprocess.run([ffmpeg(), "-v", "error", "-y", *options, str(made)], check=True)
+    made.replace(path)
+    return path.read_bytes()
+
+
+def test_the_data_are_the_files_that_are_listed() -> None:
+    listed = dict(reversed(line.split("  ", 1)) for line in (DATA / "SHA256SUMS").read_text().splitlines())
+    here = {p.relative_to(DATA).as_posix() for p in DATA.rglob("*") if p.is_file()} - {"SHA256SUMS", "SOURCES.md"}
+    assert set(listed) == here
+    assert all(hashlib.sha256((DATA / name).read_bytes()).hexdigest() == digest for name, digest in listed.items())
+
+
+def test_a_release_keeps_what_it_says_of_its_clips(tmp_path: Path) -> None:
+    made = voices(tmp_path, V18)
+    found = {r["clip"]: r for r in rows(made["output"], "readings")}
+    assert len(found) == 11 and made["metrics"]["readings"] == 11
+    row = found["common_voice_en_40353084.mp3"]
+    assert row["source_version"] == "18.0" and row["license_family"] == "cc0" and "Common Voice" in row["license_evidence"]
+    assert (row["gender"], row["age"], row["accent"], row["up_votes"], row["down_votes"]) == (
+        "female_feminine", "teens", "United States English", 2, 0,
+    )  # fmt: skip
+    assert row["audio_id"] == hashlib.sha256(row["audio"]).hexdigest()
+    assert found["common_voice_en_40257271.mp3"]["text"].startswith('"Fidchell" seems')
+    claimed = sum(r["claimed_duration_s"] for r in found.values())
+    assert made["seconds"]["in"] == pytest.approx(claimed) and claimed > 11
+    older = {r["clip"]: r for r in rows(voices(tmp_path, V61)["output"], "readings")}
+    assert older["common_voice_en_23376208.mp3"]["text"] == 'These feasts were of two kinds, "public" and "private".'
+    assert older["common_voice_en_22173768.mp3"]["segment"] == "Benchmark"
+
+
+@pytest.mark.parametrize("list_last", [True, False])
+def test_an_archive_gives_what_the_folder_gives(tmp_path: Path, list_last: bool) -> None:
+    archive = pack(V18 / "en", tmp_path / "cv-corpus-18.0-delta.tar.gz", list_last=list_last)
+    packed = voices(tmp_path, archive)
+    folder = voices(tmp_path, V18)
+
+    def by_clip(receipt: dict[str, Any]) -> list[dict[str, Any]]:
+        return sorted(rows(receipt["output"], "readings"), key=lambda r: str(r["clip"]))
+
+    assert by_clip(packed) == by_clip(folder)
+
+
+def test_a_rerun_is_free_and_a_changed_clip_is_not(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    first = voices(tmp_path, folder.parent)
+    assert voices(tmp_path, folder.parent)["skipped"]
+    clip = next((folder / "clips").iterdir())
+    clip.write_bytes(clip.read_bytes() + b"\0")
+    again = voices(tmp_path, folder.parent)
+    assert not again["skipped"] and again["output"] != first["output"]
+
+
+def test_shards_hold_so_many_clips(tmp_path: Path) -> None:
+    made = voices(tmp_path, V61, shard_clips=5)
+    assert len(made["shards"]) == 3
+    assert made["rows"]["readings"] == 12
+    prepared = stage("prepare", tmp_path, {"text": EN}, made["shards"][0])
+    assert prepared["rows"]["sentences"] == 5
+
+
+def test_a_delta_on_top_of_the_last_release_brings_only_what_is_new(tmp_path: Path) -> None:
+    first = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, V61)["output"])
+    both = release(tmp_path / "whole", V18)
+    for clip in (V61 / "en" / "clips").iterdir():
+        shutil.copy(clip, both / "clips")
+    header, *old = (V61 / "en" / "validated.tsv").read_text().splitlines()
+    columns = (both / "validated.tsv").read_text().split("\n")[0].split("\t")
+    with open(both / "validated.tsv", "a") as file:
+        for line in old:
+            row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
+            file.write("\t".join(row.get(c, "") for c in columns) + "\n")
+    new = voices(tmp_path, both.parent, f"known={first['output']}")
+    assert clips(new) == {p.name for p in (V18 / "en" / "clips").iterdir()}
+    assert new["metrics"]["rows_known"] == 12
+    nothing = voices(tmp_path, V61, f"known={first['output']}", code=99)
+    assert "nothing new" in nothing["stderr"]
+
+
+def test_another_corpus_comes_in_through_its_columns(tmp_path: Path) -> None:
+    made = stage("voices", tmp_path, SAMROMUR_PARAMS)
+    found = rows(made["output"], "readings")
+    assert len(found) == 4
+    assert {r["license_family"] for r in found} == {"by"} and all(r["gender"] for r in found)
+    assert all(r["accent"] is None for r in found)  # NAN in the list
+    missing = [r for r in rejected(made["output"]).values() if r[0] == "audio_missing"]
+    assert len(missing) == 1
+    prepared = stage("prepare", tmp_path, {"text": {"letters": "a-záéíóúýþæðö"}}, made["output"])
+    assert prepared["rows"]["sentences"] == 4
+    for row in rows(prepared["output"], "sentences"):
+        assert row["codec"] == "flac" and row["language"] == "is" and len(row["tokens"]) > 2
+
+
+def test_columns_that_the_list_lacks_are_named(tmp_path: Path) -> None:
+    wrong = {**SAMROMUR_PARAMS, "columns": {**SAMROMUR_PARAMS["columns"], "text": "sentense"}}
+    assert "lacks columns ['sentense']" in stage("voices", tmp_path, wrong, code=1)["stderr"]
+    none = {k: v for k, v in SAMROMUR_PARAMS.items() if k != "columns"}
+    assert "needs `columns`" in stage("voices", tmp_path, none, code=1)["stderr"]
+
+
+def test_a_corpus_without_an_open_license_is_refused(tmp_path: Path) -> None:
+    wrong = {**SAMROMUR_PARAMS, "license_url": "https://creativecommons.org/licenses/by-nc/4.0/"}
+    assert "license_noncommercial" in stage("voices", tmp_path, wrong, code=1)["stderr"]
+    none = {**SAMROMUR_PARAMS, "license_url": ""}
+    assert "license_missing" in stage("voices", tmp_path, none, code=1)["stderr"]
+
+
+def test_rows_and_files_that_do_not_fit_are_counted(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    names = sorted(p.name for p in (folder / "clips").iterdir())
+    (folder / "clips" / names[0]).unlink()
+    (folder / "clips" / names[1]).write_bytes(b"")
+    with open(folder / "validated.tsv", "a", encoding="utf-8") as file:
+        file.write(f"someone\t{names[2]}\tSaid twice.\t2\t0\t\t\t\ten\t\n")
+        file.write("someone\tonly two\n")
+        file.write(f"\tcommon_voice_en_1.mp3\tNobody\u2028said it.\t2\t0\t\t\t\ten\t\n")  # noqa: F541
+    set_row(folder, names[3], locale="fr")
+    made = voices(tmp_path, folder.parent)
+    why = {name: reason for name, (reason, _) in rejected(made["output"]).items()}
+    assert why == {
+        names[0]: "audio_missing",
+        names[1]: "audio_empty",
+        names[3]: "policy",
+        "validated.tsv:14": "row_duplicate",
+        "validated.tsv:15": "row_unreadable",
+        "validated.tsv:16": "row_unreadable",
+    }
+    assert len(clips(made)) == 9
+
+
+def test_one_speaker_under_two_ids_is_found_by_identical_audio(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    first, second = [r.split("\t") for r in (folder / "validated.tsv").read_text().splitlines()[1:3]]
+    shutil.copy(folder / "clips" / first[1], folder / "clips" / second[1])
+    made = voices(tmp_path, folder.parent)
+    links = rows(made["output"], "speaker_links")
+    assert [(r["speaker_id"], r["other_speaker_id"]) for r in links] == [tuple(sorted((first[0], second[0])))]
+    assert rejected(made["output"])[second[1]][0] == "duplicate_audio"
+
+
+def test_archive_members_that_lead_elsewhere_are_refused_and_nothing_is_written_there(tmp_path: Path) -> None:
+    clip = sorted(p.name for p in (V61 / "en" / "clips").iterdir())[0]
+    inside = f"{V61.name}/en/clips/{clip}"
+    extra = [
+        member("/etc/speechmill-absolute", b"x"),
+        member("../../speechmill-up", b"x"),
+        member(inside, kind=tarfile.SYMTYPE, link="/etc/passwd"),
+        member(f"{V61.name}/en/clips/hard.mp3", kind=tarfile.LNKTYPE, link="/etc/passwd"),
+        member(f"{V61.name}/en/clips/fifo.mp3", kind=tarfile.FIFOTYPE),
+        member("C:\\windows.mp3", b"x"),
+        member(f"{V61.name}/en/clips/{sorted(p.name for p in (V61 / 'en' / 'clips').iterdir())[1]}", b"\0" * (9 << 20)),
+    ]
+    archive = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz", extra=extra)
+    made = voices(tmp_path, archive)
+    assert made["metrics"]["members_refused"] == 7
+    assert [reason for reason, _ in rejected(made["output"]).values()] == ["archive_member"] * 5
+    assert len(clips(made)) == 12  # a link and a clip of 9 MiB had the names of two, whose real members came later
+    assert not Path("/etc/speechmill-absolute").exists()
+    assert not [p for p in tmp_path.parent.parent.glob("**/speechmill-up")]
+
+
+def test_a_bomb_is_stopped(tmp_path: Path) -> None:
+    extra = [member(f"{V61.name}/en/other/zeros-{i}.mp3", b"\0" * (RATIO_FROM // 4)) for i in range(8)]
+    archive = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz", extra=extra)
+    assert archive.stat().st_size < 2 << 20
+    assert "decompression bomb" in voices(tmp_path, archive, code=1)["stderr"]
+
+
+def test_a_cut_off_archive_is_an_error_that_says_so(tmp_path: Path) -> None:
+    whole = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert "cut off, damaged or no tar.gz" in voices(tmp_path, whole, code=1)["stderr"]
+    text = tmp_path / "cv-corpus-6.2.tar.gz"
+    text.write_text("<html>not found</html>")
+    assert "no tar.gz" in voices(tmp_path, text, code=1)["stderr"]
+
+
+def test_a_release_must_be_the_one_whose_sha256_is_given(tmp_path: Path) -> None:
+    archive = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz")
+    assert "expected 0000" in voices(tmp_path, archive, sha256="0" * 64, code=1)["stderr"]
+    assert len(clips(voices(tmp_path, archive, sha256=hashlib.sha256(archive.read_bytes()).hexdigest()))) == 12
+    assert "needs its publisher's sha256" in voices(tmp_path, "https://example.org/cv-corpus-6.1.tar.gz", code=1)["stderr"]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_download_goes_on_where_it_broke_off(tmp_path: Path, archive: Any) -> None:
+    body = pack(V61 / "en", tmp_path / "whole.tar.gz").read_bytes()
+    sha256 = hashlib.sha256(body).hexdigest()
+    archive.add("cv", content={"cv-corpus-6.1-2020-12-11.tar.gz": body})
+    url, cache = f"{archive.url}/download/cv/cv-corpus-6.1-2020-12-11.tar.gz", tmp_path / "cache"
+    archive.faults.append(Fault("cv-corpus", "drop", 0.5))
+    made = voices(tmp_path, url, sha256=sha256, cache=str(cache))
+    assert len(clips(made)) == 12
+    ranges = [headers.get("Range") for path, _, headers in archive.requests if headers.get("Range")]
+    assert ranges and int(ranges[0].removeprefix("bytes=").rstrip("-")) >= 1 << 16
+    wrong = voices(tmp_path, url, sha256="1" * 64, cache=str(cache), code=1)
+    assert "not the release that was asked for" in wrong["stderr"]
+
+
+def test_a_locale_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    assert "found none" in voices(tmp_path, V61, language="sv-SE", code=1)["stderr"]
+    archive = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz")
+    assert "no validated.tsv for the locale sv-SE" in voices(tmp_path, archive, language="sv-SE", code=1)["stderr"]
+    assert "no language" in voices(tmp_path, V61, language="klingonese", code=1)["stderr"]
+    assert "names no version" in voices(tmp_path, release(tmp_path / "x").parent.rename(tmp_path / "y"), code=1)["stderr"]
+
+
+# prepare
+
+
+def test_clips_are_checked_by_decoding_them(tmp_path: Path) -> None:
+    folder = release(tmp_path, V18)
+    names = sorted(p.name for p in (folder / "clips").iterdir())
+    path = [folder / "clips" / n for n in names]
+    path[0].write_bytes(path[0].read_bytes()[: path[0].stat().st_size // 2])
+    path[1].write_bytes(b"ID3 no audio at all" * 20)
+    sound(path[2], "-f", "lavfi", "-i", "sine=duration=16")
+    sound(path[3], "-f", "lavfi", "-i", "anullsrc=r=32000:cl=mono", "-t", "4")
+    set_row(folder, names[4], sentence=" ".join(["internationalisation"] * 30))
+    (folder / "clip_durations.tsv").write_text(
+        "\n".join(
+            line
+            for line in (folder / "clip_durations.tsv").read_text().splitlines()
+            if not line.startswith(tuple(names[2:4]))
+        )
+    )
+    made = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, folder.parent)["output"])
+    assert {name: reason for name, (reason, _) in rejected(made["output"]).items()} == {
+        names[0]: "audio_truncated",
+        names[1]: "audio_corrupt",
+        names[2]: "audio_too_long",
+        names[3]: "audio_silent",
+        names[4]: "speech_rate",
+    }
+    assert made["rows"] == {"sentences": 6, "sentence_audio": 6, "rejections": 5}
+
+
+def test_sentences_have_their_words_and_bytes(tmp_path: Path) -> None:
+    made = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, V61)["output"])
+    sentences, audio = rows(made["output"], "sentences"), rows(made["output"], "sentence_audio")
+    assert [s["sentence_id"] for s in sentences] == [a["sentence_id"] for a in audio]
+    for sentence, sound_row in zip(sentences, audio, strict=True):
+        assert sentence["audio_id"] == hashlib.sha256(sound_row["audio"]).hexdigest()
+        key = f"{sentence['audio_id']}\n{sentence['text_raw']}"
+        assert sentence["sentence_id"] == hashlib.sha256(key.encode()).hexdigest()
+        assert sentence["duration_s"] == sentence["samples"] / 16000
+    by_text = {s["text_raw"]: s for s in sentences}
+    assert [t["word"] for t in by_text["And that's another thing."]["tokens"]] == ["and", "that's", "another", "thing"]
+
+
+def test_a_foreign_spelling_is_a_rejected_word_of_a_kept_sentence(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    clip = next(r.split("\t")[1] for r in (folder / "validated.tsv").read_text().splitlines()[1:] if "Barry" in r)
+    set_row(folder, clip, sentence="His name is Barrý Łódź.")
+    made = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, folder.parent)["output"])
+    sentence = next(s for s in rows(made["output"], "sentences") if s["clip"] == clip)
+    assert [t["word"] for t in sentence["tokens"]] == ["his", "name", "is", "barry", "lodz"]
+    refused = [r for r in rows(made["output"], "rejections") if r["unit"] == "word"]
+    assert [(r["id"], r["reason"]) for r in refused] == [
+        (f"{sentence['sentence_id']}-3", "foreign_characters"),
+        (f"{sentence['sentence_id']}-4", "foreign_characters"),
+    ]
+    assert made["rows"]["sentences"] == 12
+
+
+def test_a_language_without_an_entry_gets_defaults_and_a_warning(tmp_path: Path) -> None:
+    made = stage("prepare", tmp_path, {}, voices(tmp_path, V61)["output"])
+    assert "no text rules for en" in made["stderr"] and made["metrics"]["warnings"]
+    assert made["rows"]["sentences"] == 12
+
+
+def test_a_language_that_is_rejected_whole_is_counted_and_makes_no_sentence(tmp_path: Path) -> None:
+    made = stage("prepare", tmp_path, {"text": {"letters": "а-яё"}}, voices(tmp_path, V61)["output"])
+    assert made["rows"] == {"sentences": 0, "sentence_audio": 0, "rejections": 12}
+    assert {reason for reason, _ in rejected(made["output"]).values()} == {"foreign_characters"}
+
+
+@pytest.mark.parametrize("language", ["th", "zh-CN", "ar"])
+def test_other_scripts(tmp_path: Path, language: str) -> None:
+
+    entry = yaml.safe_load((DATA.parents[4] / "config" / "languages.yaml").read_text(encoding="utf-8"))["spoken_words"][language]
+    made = stage("prepare", tmp_path, {"text": entry["text"]}, voices(tmp_path, V61, language=language)["output"])
+    assert made["rows"]["sentences"] == 3
+    assert all(len(s["tokens"]) > 1 for s in rows(made["output"], "sentences"))
+
+
+# what the original did wrong: mswc-2021, section 7
+
+
+def test_defect_04_one_word_one_label_and_the_text_as_written_beside_it(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    names = sorted(p.name for p in (folder / "clips").iterdir())[:3]
+    for name, text in zip(names, ("Don't you?", "DON’T you!", "don\u02bct you"), strict=True):
+        set_row(folder, name, sentence=text)
+    made = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, folder.parent)["output"])
+    found = [s for s in rows(made["output"], "sentences") if s["clip"] in names]
+    assert {s["tokens"][0]["word"] for s in found} == {"don't"}
+    assert {s["text_raw"][: s["tokens"][0]["char_end"]] for s in found} == {"Don't", "DON’T", "don\u02bct"}
+
+
+def test_defect_14_only_validated_rows_come_in(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    (folder / "validated.tsv").rename(folder / "other.tsv")
+    assert "validated.tsv" in voices(tmp_path, folder.parent, code=1)["stderr"]
+    unchecked = {**SAMROMUR_PARAMS, "columns": {**SAMROMUR_PARAMS["columns"], "keep": {"is_valid": ["yes"]}}}
+    made = stage("voices", tmp_path, unchecked)
+    assert made["rows"]["readings"] == 0
+    assert {reason for reason, _ in rejected(made["output"]).values()} == {"policy"}
+
+
+def test_defect_16_zero_length_clips_and_texts_that_do_not_fit_are_stopped(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    names = sorted(p.name for p in (folder / "clips").iterdir())
+    (folder / "clips" / names[0]).write_bytes(b"")
+    set_row(folder, names[1], sentence="A very long text that nobody could have read in the time that it took. " * 4)
+    read = voices(tmp_path, folder.parent)
+    made = stage("prepare", tmp_path, {"text": EN}, read["output"])
+    assert rejected(read["output"])[names[0]][0] == "audio_empty"
+    assert rejected(made["output"])[names[1]][0] == "speech_rate"
+
+
+def test_defect_17_nfd_and_nfc_twins_are_one_word(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    names = sorted(p.name for p in (folder / "clips").iterdir())[:2]
+    for name, form in zip(names, ("NFC", "NFD"), strict=True):
+        set_row(folder, name, sentence=unicodedata.normalize(form, "Été con"))  # type: ignore[arg-type]
+    made = stage("prepare", tmp_path, {"text": {"letters": "a-zé"}}, voices(tmp_path, folder.parent)["output"])
+    found = [s for s in rows(made["output"], "sentences") if s["clip"] in names]
+    assert {t["word"] for s in found for t in s["tokens"]} == {"été", "con"} and len(found) == 2
+
+
+def test_defect_20_single_words_are_told_from_words_of_sentences(tmp_path: Path) -> None:
+    read = voices(tmp_path, V61)
+    made = stage("prepare", tmp_path, {"text": EN}, read["output"])
+    alone = {s["clip"] for s in rows(made["output"], "sentences") if s["origin"] == "spoken_alone"}
+    assert alone == {r["clip"] for r in rows(read["output"], "readings") if r["segment"] == "Benchmark"} and len(alone) == 4

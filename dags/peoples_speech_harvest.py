@@ -26,13 +26,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pendulum
 from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 
 from operators import keys, paths
 from operators.registry import RECOGNIZERS, SOURCES, Language, load_languages
 from operators.settings import Settings
-from operators.tasks import Pipeline, first_month, monthly
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
 
 DATASET = "peoples_speech"
 BATCH = "{{ batch(dag_run, params) }}"
@@ -68,7 +67,7 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=["peoples-speech", "harvest", language.code],
-        default_args={"retries": 2, "retry_delay": pendulum.duration(minutes=1)},
+        default_args=DEFAULT_ARGS,
         user_defined_macros=here.harvest_macros(),
         params=form(language),
     )

@@ -24,7 +24,6 @@ patch number. Clear tasks of a run that failed; never clear a run that published
 
 from __future__ import annotations
 
-import pendulum
 from airflow.sdk import DAG, Param, dag
 
 from operators import keys
@@ -32,7 +31,7 @@ from operators.approval import ReleaseApproval
 from operators.registry import APPROVALS, Language, load_languages, load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
-from operators.tasks import Pipeline, first_month, monthly
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
 
 DATASET = "peoples_speech"
 WORK = "{{ work(dag_run, params) }}"
@@ -72,7 +71,7 @@ def make_release(settings: Settings, language: Language) -> DAG:
         catchup=False,
         max_active_runs=2,  # one may wait for a person or a seal while another is made by hand
         tags=["peoples-speech", "release", language.code],
-        default_args={"retries": 2, "retry_delay": pendulum.duration(minutes=1)},
+        default_args=DEFAULT_ARGS,
         user_defined_macros=here.release_macros(),
         params=form(language),
     )

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 
 def batch(root: str, dataset: str, language: str, key: str) -> str:
@@ -74,28 +70,3 @@ def receipt(root: str, dag_id: str, run_id: str, task_id: str, map_index: int) -
     'file:///w/runs/d/manual__2026-11-01T00-00-00-00-00/shard.fetch-2.json'
     """
     return f"{root}/runs/{dag_id}/{re.sub(r'[^A-Za-z0-9._-]', '-', run_id)}/{task_id}-{map_index}.json"
-
-
-def local(uri: str) -> Path:
-    """The path of a ``file://`` URI.
-
-    Raises:
-        ValueError: another scheme.
-    """
-    if not uri.startswith("file://"):
-        raise ValueError(f"{uri}: this version stores on file:// only")
-    return Path(unquote(urlsplit(uri.replace("#", "%23").replace("?", "%3F")).path))
-
-
-def exists(uri: str) -> bool:
-    """Whether an object is there."""
-    return local(uri).is_file()
-
-
-def read_json(uri: str) -> Any:
-    """An object's JSON value.
-
-    Raises:
-        FileNotFoundError: it is not there.
-    """
-    return json.loads(local(uri).read_bytes())

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 
-from operators import keys, paths
+from operators import keys, objects, paths
 
 
 def published(root: str, dataset: str, language: str) -> list[str]:
     """Published versions, oldest first: those with a ``release.json``."""
-    folder = paths.local(paths.releases(root, dataset, language))
-    versions = [path.parent.name for path in folder.glob("*/release.json")]
+    versions = objects.children(paths.releases(root, dataset, language), "release.json")
     return sorted((v for v in versions if re.fullmatch(keys.VERSION_PATTERN, v)), key=keys.version_order)
 
 
 def parent_of(root: str, dataset: str, language: str, version: str) -> str:
     """The release that a version follows: the last one before it, or the one it names once it is published; empty: none."""
     own = f"{paths.release(root, dataset, language, version)}/release.json"
-    if paths.exists(own):
-        return str((paths.read_json(own)["parent"] or {}).get("version", ""))
+    if objects.exists(own):
+        return str((objects.read_json(own)["parent"] or {}).get("version", ""))
     order = keys.version_order(version)
     return next((v for v in reversed(published(root, dataset, language)) if keys.version_order(v) < order), "")

@@ -18,6 +18,9 @@ from operators.settings import REPO, Settings
 EXIT_EMPTY = 99
 """A stage found its input empty (docs/architecture.md, *The stage contract*)."""
 
+EXIT_FINAL = (1, 2)
+"""A stage's own error, and a command line that it does not know: the next try would end the same way."""
+
 GRACE_S = 3.0
 """Seconds between SIGTERM and SIGKILL. Airflow's supervisor kills the task itself 5 s after its own SIGTERM."""
 
@@ -64,6 +67,14 @@ class Exit:
 
     code: int
     last_line: str
+
+    @property
+    def final(self) -> bool:
+        """Whether another try would end the same way: the stage says what is wrong, or its memory does not do.
+
+        Anything else may be the machine's fault: a node that was taken away (143), a store that was out for minutes (75).
+        """
+        return self.code in EXIT_FINAL
 
     def explain(self) -> str:
         """One line for the task's error."""
@@ -154,5 +165,9 @@ def _end_with_parent() -> None:
 
 
 def make_runner(settings: Settings) -> Runner:
-    """The runner that the settings name; ``Settings`` has refused the others."""
-    return {"process": ProcessRunner}[settings.runner]()
+    """The runner that the settings name, of those that wait for their stage; pods are ``operators.pods``'."""
+    if settings.runner == "docker":
+        from operators.docker_runner import DockerRunner  # here: this module is imported by every parse
+
+        return DockerRunner(settings)
+    return ProcessRunner()

@@ -11,7 +11,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from operators import paths
+from operators import objects
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +36,7 @@ class SealTrigger(BaseTrigger):
         It waits before the first look: the scheduler takes a task that resumes before its deferral was seen for one that failed.
         """
         await asyncio.sleep(self.poll_s)
-        while not await asyncio.to_thread(paths.exists, self.uri):
+        while not await asyncio.to_thread(objects.exists, self.uri):
             await asyncio.sleep(self.poll_s)
         yield TriggerEvent(self.uri)
 
@@ -63,13 +63,13 @@ class SealSensor(BaseSensorOperator):
         if not self.seal:
             self.log.info("This version is made by hand from the batches that are sealed: nothing to wait for.")
             return None
-        if paths.exists(self.seal):
+        if objects.exists(self.seal):
             return self.seal
         self.log.info("Waiting for %s: the harvest of that month has not been sealed.", self.seal)
         self.defer(trigger=SealTrigger(self.seal, self.poll_s), method_name="sealed", timeout=timedelta(seconds=self.timeout))
 
     def sealed(self, context: Context, event: str) -> str:
         """The seal is there."""
-        if not paths.exists(event):
+        if not objects.exists(event):
             raise AirflowException(f"{event} was there and is gone")
         return event

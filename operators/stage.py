@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from operators import paths
+from operators import objects, paths
+from operators.profiles import PROFILES, profile_name
 from operators.runners import EXIT_EMPTY, Exit, Runner, StageCall, make_runner
 from operators.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from operators.pods import StagePod
 
 RETURNED = ("output", "shards", "rows", "seconds", "metrics")
 
@@ -22,7 +25,9 @@ class StageOperator(BaseOperator):
     """Run ``python -m <image> <stage>`` and return its receipt.
 
     Returned are the receipt's ``output`` (URI), ``shards`` (``URI#NNNNN``), ``rows``, ``seconds`` and ``metrics``; ``output`` has
-    an XCom key of its own. Exit 99 skips the task, any other but 0 fails it with the last line that the stage wrote.
+    an XCom key of its own. Exit 99 skips the task, any other but 0 fails it with the last line that the stage wrote: for good if
+    that is the stage's own error, for another try if the machine or the store may be to blame. On Kubernetes the task is deferred
+    while the pod runs.
 
     Args:
         image: folder under containers/.
@@ -73,6 +78,7 @@ class StageOperator(BaseOperator):
         self.skip_unless = skip_unless
         self._metrics: list[str] = []
         self._runner: Runner | None = None
+        self._pod: StagePod | None = None
 
     @property
     def made(self) -> Any:
@@ -94,18 +100,40 @@ class StageOperator(BaseOperator):
 
         Raises:
             AirflowSkipException: nothing to do.
-            AirflowException: the stage failed; the message is its own.
+            AirflowFailException: the stage failed; the message is its own, and another try would end the same way.
+            AirflowException: it was ended from outside, or the store was out: to be tried again.
         """
         settings = Settings.from_env()
         call = self.call(context, settings)
-        shard = next((uri.rpartition("#")[2] for uri in call.inputs if "#" in uri), "")
-        self._runner = make_runner(settings)
         try:
+            if settings.runner == "kubernetes":
+                self._pod = self._make_pod(call, settings)
+                self._pod.start(context)  # defers; trigger_reentry goes on
+            self._runner = make_runner(settings)
             ended = self._runner.run(call, self.log.info)
         except FileNotFoundError as error:
             raise AirflowFailException(str(error)) from error
+        return self._finish(context, call, ended)
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
+        """The pod has ended, or its log is to be read: go on where :meth:`execute` deferred."""
+        settings = Settings.from_env()
+        call = self.call(context, settings)
+        self._pod = self._make_pod(call, settings)
+        return self._finish(context, call, self._pod.resume(context, event))
+
+    def _make_pod(self, call: StageCall, settings: Settings) -> StagePod:
+        from operators.pods import make_pod  # here: it takes seconds to import, and only workers need it
+
+        return make_pod(self, call, settings)
+
+    def _finish(self, context: Context, call: StageCall, ended: Exit) -> Any:
         self._check(ended)
-        receipt = paths.read_json(call.receipt)
+        try:
+            receipt = objects.read_json(call.receipt)
+        except FileNotFoundError:
+            raise AirflowException(f"{call.image} {call.stage} ended well and left no receipt at {call.receipt}") from None
+        shard = next((uri.rpartition("#")[2] for uri in call.inputs if "#" in uri), "")
         context["shard"] = shard or _shard_label(receipt)  # type: ignore[typeddict-unknown-key]
         if self.skip_unless and not receipt["metrics"][self.skip_unless]:
             raise AirflowSkipException(f"not {self.skip_unless}: {receipt['metrics'].get('why', 'the stage does not say why')}")
@@ -127,27 +155,35 @@ class StageOperator(BaseOperator):
             output=self.base,
             params={**self.stage_params, **handed},
             receipt=paths.receipt(settings.root, ti.dag_id, ti.run_id, ti.task_id, map_index),
-            workers=settings.workers,
+            workers=settings.workers or self._cores(settings),
         )
+
+    def _cores(self, settings: Settings) -> int:
+        """A pod sees all cores of its node: it is told how many are its own. 0: the stage finds out."""
+        if settings.runner != "kubernetes":
+            return 0
+        return PROFILES[profile_name(self.image, self.stage, settings.profiles)].cpu
 
     def _check(self, ended: Exit) -> None:
         if ended.code == EXIT_EMPTY:
             raise (AirflowFailException if self.fail_if_empty else AirflowSkipException)(ended.last_line)
         if ended.code != 0:
-            raise AirflowException(ended.explain())
+            raise (AirflowFailException if ended.final else AirflowException)(ended.explain())
 
     def on_kill(self) -> None:
-        """End the stage and its workers."""
+        """End the stage and its workers, or its pod."""
         if self._runner is not None:
             self._runner.stop()
+        if self._pod is not None:
+            self._pod.on_kill()
 
 
 def _flat(values: Iterable[Any]) -> list[str]:
     """URIs out of strings, lists and the lazy sequences of mapped tasks; empty ones fall out."""
     uris: list[str] = []
     for value in values:
-        if isinstance(value, str):
-            uris += [value] if value else []
+        if isinstance(value, str):  # a template may have made several, a line each
+            uris += [line for line in value.splitlines() if line]
         elif value is not None:
             uris += _flat(value)
     return uris

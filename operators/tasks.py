@@ -10,9 +10,18 @@ import pendulum
 from airflow.sdk import CronPartitionTimetable
 
 from operators import keys, paths, releases
+from operators.profiles import PROFILES, profile_name
 from operators.registry import Language
 from operators.settings import Settings
 from operators.stage import StageOperator
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "retries": 5,  # only of what may end otherwise (operators.runners.Exit.final): a night of preemptions is more than two
+    "retry_delay": pendulum.duration(minutes=1),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": pendulum.duration(minutes=30),  # five tries then span an hour
+}
+"""Of every DAG."""
 
 Macro = Callable[[Any, Mapping[str, Any]], str]
 
@@ -67,6 +76,9 @@ class Pipeline:
         """A stage below ``base``; what the registry says of it wins over ``stage_params``."""
         task_id = kwargs.setdefault("task_id", name)
         stage_params = {**kwargs.pop("stage_params", {}), **self.language.stage(name)}
+        if self.settings.runner == "kubernetes":  # there, what bounds a stage is what its pod needs
+            profile = PROFILES[profile_name(image, name, self.settings.profiles)]
+            kwargs["pool"] = profile.pool or kwargs.get("pool", "default_pool")
         return StageOperator(image=image, stage=name, base=f"{base}/{task_id}", stage_params=stage_params, **kwargs)
 
     @property

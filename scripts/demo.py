@@ -5,7 +5,6 @@ Ends with where every second of the input went. A second run finds everything ma
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from operators import paths
+from operators import objects, paths
 from operators.settings import Settings
 from scripts import server
 from scripts.api import Api, ApiError
@@ -99,8 +98,8 @@ class Follower:
 
 def reused(root: str, dag_id: str, run_id: str) -> tuple[int, int]:
     """(stages that found their output made before, stages) of a run, by its receipts."""
-    folder = paths.local(paths.receipt(root, dag_id, run_id, "x", 0)).parent
-    receipts = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    folder = paths.receipt(root, dag_id, run_id, "x", 0).rpartition("/")[0]
+    receipts = [objects.read_json(uri) for uri in objects.below(folder) if uri.endswith(".json")]
     return sum(receipt["skipped"] for receipt in receipts), len(receipts)
 
 

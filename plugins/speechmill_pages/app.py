@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from operators.paths import local
+from operators.objects import mirror
 from plugins.speechmill_pages import catalogue
 from plugins.speechmill_pages.files import FILE_POLICY, MEDIA, PAGE_POLICY, find
 
@@ -26,7 +26,6 @@ SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 
 def make_app(root_uri: str) -> FastAPI:
     """The pages of a storage root."""
-    root = local(root_uri)
     app = FastAPI(
         title="Speechmill",
         docs_url=None,
@@ -36,6 +35,10 @@ def make_app(root_uri: str) -> FastAPI:
     )
     environment = Environment(loader=PackageLoader("plugins.speechmill_pages"), autoescape=True, undefined=StrictUndefined)
     environment.filters["duration"] = catalogue.duration
+
+    def warehouse() -> Path:
+        """The root's small files, as they are now."""
+        return mirror(root_uri, ("releases", "batches", "quality"), MEDIA)
 
     def page(template: str, **values: object) -> HTMLResponse:
         headers = {**SAFE, "Content-Security-Policy": PAGE_POLICY}
@@ -50,12 +53,13 @@ def make_app(root_uri: str) -> FastAPI:
 
     @app.get("/")
     def overview() -> HTMLResponse:
+        root = warehouse()
         lists = {"releases": catalogue.releases(root), "batches": catalogue.batches(root), "stopped": catalogue.stopped(root)}
         return page("overview.html.j2", root=root_uri, **lists)
 
     @app.get("/releases/{dataset}/{language}/{version}/")
     def card(dataset: str, language: str, version: str) -> HTMLResponse:
-        place = f"{dataset}/{language}/{version}"
+        place, root = f"{dataset}/{language}/{version}", warehouse()
         found = find(root / "releases", f"{place}/README.md")
         if found is None or find(root / "releases", f"{place}/release.json") is None:
             raise HTTPException(404, f"There is no release {place}.")
@@ -70,11 +74,11 @@ def make_app(root_uri: str) -> FastAPI:
 
     @app.get("/releases/{path:path}")
     def release_file(path: str) -> FileResponse:
-        return file(root / "releases", path)
+        return file(warehouse() / "releases", path)
 
     @app.get("/quality/{path:path}")
     def quality_file(path: str) -> FileResponse:
-        return file(root / "quality", path)
+        return file(warehouse() / "quality", path)
 
     @app.get("/{path:path}")
     def nothing(path: str) -> None:

@@ -22,7 +22,10 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("RUNNER", "docker"), ("RUNNER", "nothing"), ("ROOT", "gs://bucket"), ("WORKERS", "-1"), ("SCHEDULES", "perhaps")],
+    [
+        ("RUNNER", "nothing"), ("ROOT", "gs://"), ("ROOT", "s3://bucket"), ("CLUSTER", "c"), ("PROFILES", "x"), ("WORKERS", "-1"),
+        ("SCHEDULES", "perhaps"),
+    ],
 )
 def test_what_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"SPEECHMILL_{name}={value}"):

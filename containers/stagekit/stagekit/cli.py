@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from stagekit.errors import EmptyInput, StageError
+from stagekit.errors import EmptyInput, StageError, UnavailableError
 from stagekit.progress import clock
 from stagekit.run import Outcome, run_stage
 from stagekit.stage import Stage
 from stagekit.storage import resolve
 
 EXIT_EMPTY = 99
+EXIT_UNAVAILABLE = os.EX_TEMPFAIL
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
@@ -56,7 +57,10 @@ def describe(stage: Stage) -> dict[str, Any]:
 
 
 def main(package: str, stages: Mapping[str, str], argv: list[str] | None = None) -> NoReturn:
-    """Run one stage and exit: 0 done or nothing to do, 99 empty input, 1 an error (one line on stderr), 143 on SIGTERM.
+    """Run one stage and exit.
+
+    0: done or nothing to do. 99: empty input. 1: an error, one line on stderr; 75: the same, where only time is needed (a store
+    is out). 143: SIGTERM.
 
     Args:
         package: the image's package.
@@ -95,6 +99,8 @@ def main(package: str, stages: Mapping[str, str], argv: list[str] | None = None)
     except EmptyInput as empty:
         print(f"{package} {args.stage}: nothing to do: {empty}", file=sys.stderr, flush=True)
         sys.exit(EXIT_EMPTY)
+    except UnavailableError as error:
+        _fail(package, args.stage, " ".join(str(error).split()), EXIT_UNAVAILABLE)
     except StageError as error:
         _fail(package, args.stage, " ".join(str(error).split()))
     except OSError as error:
@@ -141,6 +147,6 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(EXIT_TERMINATED)
 
 
-def _fail(package: str, stage: str, message: str) -> NoReturn:
+def _fail(package: str, stage: str, message: str, code: int = 1) -> NoReturn:
     print(f"{package} {stage}: {message}", file=sys.stderr, flush=True)
-    sys.exit(1)
+    sys.exit(code)

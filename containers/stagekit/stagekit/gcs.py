@@ -37,7 +37,7 @@ from google.cloud.storage import transfer_manager
 from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from stagekit.errors import StageError
+from stagekit.errors import StageError, UnavailableError
 
 PATIENCE_S = 300.0
 """Seconds of retries per call (``SPEECHMILL_STORAGE_PATIENCE_S``). The store's bad minutes are over by then; what lasts longer is
@@ -407,7 +407,9 @@ def _plainly(path: str, doing: str) -> Iterator[None]:
     except DataCorruption as error:
         raise StageError(f"cannot {doing} {uri}: its CRC32C was wrong {ATTEMPTS} times ({_line(error)})") from error
     except api.RetryError as error:
-        raise StageError(f"cannot {doing} {uri}: given up after retries ({_line(error.cause or error)})") from error
+        raise UnavailableError(f"cannot {doing} {uri}: given up after retries ({_line(error.cause or error)})") from error
+    except (requests.ConnectionError, requests.Timeout, auth.TransportError, api.ServerError, api.TooManyRequests) as error:
+        raise UnavailableError(f"cannot {doing} {uri}: {_line(error)}") from error
     except (api.GoogleAPIError, auth.GoogleAuthError, requests.RequestException) as error:
         raise StageError(f"cannot {doing} {uri}: {_line(error)}") from error
 

@@ -266,7 +266,7 @@ def test_the_report_says_which_split_is_empty_and_why(warehouse: Warehouse):
     warehouse.month("2026.01", FIRST_MONTH[:1])
     warehouse.release("2026.01")
     folder = warehouse.folder("2026.01")
-    text = report_text(*(json.loads((folder / n).read_text()) for n in ("release.json", "ledger.json")), folder)
+    text = report_text(*(json.loads((folder / n).read_text()) for n in ("release.json", "ledger.json")), str(folder))
     assert "dev is empty" in text and "none of the 1 group" in text
     assert "dev is empty" in (folder / "README.md").read_text()
 

@@ -275,3 +275,11 @@ def test_a_stage_without_permission_fails_with_one_line(gs: Place, start, record
     last = err.strip().splitlines()[-1]
     assert last.startswith("demo longer: cannot write gs://speech/") and "sa@p.iam has no storage.objects.create" in last
     assert gs.cloud.names() == []
+
+
+def test_a_stage_whose_store_is_out_asks_for_another_try(gs: Place, start, recordings, monkeypatch):
+    monkeypatch.setenv("SPEECHMILL_STORAGE_PATIENCE_S", "1")
+    gs.cloud.faults.append(Fault("POST", "upload", "status", 503, times=10_000, message="Backend Error"))
+    process = gs_run(start, gs, recordings, gs.uri("out"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75 and "given up after retries" in err.strip().splitlines()[-1], err

@@ -51,12 +51,12 @@ class AlignParams(Params):
 )
 def run(ctx: Context[AlignParams]) -> None:
     """Inputs: folders with ``sentences`` and ``sentence_audio``, and ``model=`` the folder of ``train``."""
-    sentences = read_sentences(ctx)
-    if not sentences:
-        raise EmptyInput("no sentences")
-    for sentence in sentences:
-        ctx.enter(sentence.id, sentence.duration_s)
     with open_model(ctx) as model, tempfile.TemporaryDirectory(prefix="speechmill-mfa-") as name:
+        sentences = read_sentences(ctx)
+        if not sentences:
+            raise EmptyInput("no sentences")
+        for sentence in sentences:
+            ctx.enter(sentence.id, sentence.duration_s)
         scratch = Path(name)
         dictionary = Dictionary((w for s in sentences for w in s.words), model.lexicon, model.phones)
         fit = usable(ctx, sentences, dictionary)

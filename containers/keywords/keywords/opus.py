@@ -6,6 +6,7 @@ complexity); this spends 2 to 3. Figures: ``bench/results/clips.md``.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import struct
 import zlib
@@ -48,6 +49,7 @@ def _encoder() -> Any:
     encoder = opuslib_next.Encoder(RATE, 1, opuslib_next.APPLICATION_AUDIO)
     encoder.bitrate = BIT_RATE
     encoder.complexity = COMPLEXITY
+    atexit.register(_encoder.cache_clear)  # freed before the binding is
     return encoder
 
 

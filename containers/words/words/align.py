@@ -26,7 +26,7 @@ from words.kernels import IMPOSSIBLE
 from words.lexicon import key
 from words.model import JSON, NPZ, Model
 from words.refine import refine
-from words.score import ratios
+from words.score import low, ratios, word_scores
 from words.units import spell
 
 CHUNK_S = 600.0
@@ -39,8 +39,10 @@ class AlignParams(Params):
     longest_s: float = Field(
         600.0, gt=0, description="longer clips are rejected, seconds; memory grows with the square: 60 s 20 MB, 600 s 2 GB"
     )
-    min_score: float = Field(-12.0, description="a sentence whose words score less on average is `unaligned`")
-    low_score: float = Field(-8.0, description="a word that scores less has the fault `low_score`")
+    unaligned: float = Field(
+        12.0, gt=0, description="a sentence so many times as far below the median score as the lower quartile: `unaligned`"
+    )
+    low_score: float = Field(6.0, gt=0, description="a word so many times as far below its median has the fault `low_score`")
     min_unit_s: float = Field(0.016, ge=0, description="a word whose letters or phones are shorter on average is `too_short`")
     max_unit_s: float = Field(0.4, gt=0, description="a word whose letters or phones are longer on average is `too_long`")
     fine: bool = Field(True, description="move boundaries to the nearest change of the spectrum (words.refine)")
@@ -68,9 +70,7 @@ def run(ctx: Context[AlignParams]) -> None:
     """Inputs: folders with ``sentences`` and ``sentence_audio``, and ``model=`` the folder of ``train``."""
     model = load_model(ctx)
     faults: Counter[str] = Counter()
-    for job, results in ctx.map(
-        align_job, _jobs(ctx, model), seconds=lambda j: sum(s.duration_s for s in j.sentences)
-    ):
+    for job, results in ctx.map(align_job, _jobs(ctx, model), seconds=lambda j: sum(s.duration_s for s in j.sentences)):
         for n, sentence in enumerate(job.sentences):
             ctx.enter(sentence.id, sentence.duration_s)
             result = Refused(Reason.CRASHED, results.detail) if isinstance(results, Crashed) else results[n]
@@ -117,7 +117,8 @@ def _jobs(ctx: Context[AlignParams], model: Model) -> Iterator[Job]:
 
 def align_job(job: Job) -> list[list[dict[str, Any]] | Refused]:
     """Rows of ``sentence_words`` of each sentence, or why there are none."""
-    model, out = job.model, {}
+    model = job.model
+    out: dict[int, list[dict[str, Any]] | Refused] = {}
     usable = []
     for n, sentence in enumerate(job.sentences):
         x = samples(sentence, job.params.longest_s)
@@ -147,10 +148,10 @@ def align_sentence(
     if total < IMPOSSIBLE / 2:
         return Refused(Reason.UNALIGNED, "no path through the text fits the sound")
     ratio = ratios(x, trellis, path, model.plain, max(1, round(0.01 / step)))
-    spoken = trellis.word[path] >= 0
-    mean = float(ratio[spoken].mean())
-    if mean < params.min_score:
-        return Refused(Reason.UNALIGNED, f"score {mean:.2f}, at least {params.min_score:g} is asked for")
+    scores, mean = word_scores(ratio, trellis.word[path])
+    usual = model.about["scores"]
+    if mean < (bound := low(usual["sentences"], params.unaligned)):
+        return Refused(Reason.UNALIGNED, f"score {mean:.2f}, usual are over {bound:.2f}: wrong text or bad sound")
     tokens = spans(path, trellis, step)
     owned = [[t for t in tokens if t[2] == w] for w in range(len(sentence.words))]
     times = np.array([(own[0][0], own[-1][1]) for own in owned])
@@ -161,7 +162,7 @@ def align_sentence(
         own, (start, end) = owned[w], (float(t) for t in times[w])
         cuts = [start, *(t[0] for t in own[1:]), end]
         cuts = list(np.clip(np.maximum.accumulate(cuts), start, end))
-        score = float(ratio[trellis.word[path] == w].mean())
+        score = float(scores[w])
         rows.append(
             {
                 "sentence_id": sentence.id,
@@ -205,4 +206,4 @@ def fault(word: str, start: float, end: float, units: int, score: float, model: 
         return "too_short"
     if each > params.max_unit_s:
         return "too_long"
-    return "low_score" if score < params.low_score else None
+    return "low_score" if score < low(model.about["scores"]["words"], params.low_score) else None

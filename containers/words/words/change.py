@@ -36,20 +36,21 @@ def change(mel: F32) -> F32:
     """Distance across each step's beginning, (steps,): place ``t`` is at ``t * HOP`` samples."""
     n = len(mel)
     sums = np.concatenate([np.zeros((1, mel.shape[1])), np.cumsum(mel, axis=0, dtype=np.float64)])
-    t = np.arange(SIDE + GAP, n - SIDE - GAP + 1)
     out = np.zeros(n, np.float32)
-    if len(t) and n > 2 * (SIDE + GAP):
+    t = np.arange(SIDE + GAP, n - SIDE - GAP)
+    if len(t):
         before = sums[t - GAP] - sums[t - GAP - SIDE]
         after = sums[t + GAP + SIDE] - sums[t + GAP]
-        t = t[t < n]
-        out[t] = np.sqrt(((after - before)[: len(t)] ** 2).sum(axis=1)) / SIDE
+        out[t] = np.sqrt(((after - before) ** 2).sum(axis=1)) / SIDE
     return out
 
 
 def per_frame(curve: F32, frames: int, shift: int, weight: float) -> F32:
     """Log weight of a boundary before each frame: the change there over its mean in the clip, less 1, times ``weight``."""
+    if len(curve) == 0:
+        return np.zeros(frames, np.float32)
     at = np.arange(frames) * shift / HOP
-    nearest = np.clip(np.rint(at).astype(np.int64), 0, max(0, len(curve) - 1))
+    nearest = np.minimum(np.rint(at).astype(np.int64), len(curve) - 1)
     spread = max(1, round(shift / HOP / 2))
     best = curve[nearest]
     for k in range(-spread, spread + 1):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from words import kernels
-from words.graph import Trellis
+from words.graph import SILENCE, Trellis
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -36,6 +36,24 @@ def band(path: I32, width: int, states: int) -> tuple[I32, I32]:
     return np.maximum(low, 0).astype(np.int32), np.minimum(high, states).astype(np.int32)
 
 
+QUIET_WEIGHT = 3.0
+"""Log weight of a pause in each frame that is as quiet as the clip's floor, and of a word in each that is loud."""
+QUIET, SLOPE = 0.3, 0.15
+"""Of the way from the clip's 5th to its 95th percentile of level: where neither is preferred, and how much above or below it
+counts in full."""
+
+
+def quietness(level: F32) -> F32:
+    """Log weight of a pause at each frame by the level alone; (frames,).
+
+    Without it, the letters of words that are often said before a pause learn to be silent themselves: nothing in a flat start
+    speaks against it.
+    """
+    low, high = np.percentile(level, [5, 95])
+    way = (level - low) / max(float(high - low), 1e-3)
+    return (QUIET_WEIGHT * np.clip((QUIET - way) / SLOPE, -1.0, 1.0)).astype(np.float32)
+
+
 def best_path(
     x: F32, trellis: Trellis, pdf: I64, density: Density, change: F32, near: I32 | None = None, width: int = 30
 ) -> tuple[I32, float]:
@@ -51,20 +69,32 @@ def best_path(
         width: how near, frames.
     """
     frames, states = x.shape[1], len(pdf)
+    every = np.arange(states)
+    rows: I64
+    row_from: I64
+    row_to: I64
+    low: I32
+    high: I32
     if near is None:
-        rows, state_row = np.unique(pdf, return_inverse=True)
+        rows, which = np.unique(pdf, return_inverse=True)
+        state_row = which.reshape(-1)
         row_from, row_to = np.zeros(len(rows), np.int64), np.full(len(rows), frames, np.int64)
         low, high = np.zeros(frames, np.int32), np.full(frames, states, np.int32)
     else:
+        rows, state_row = pdf, every
         low, high = band(near, width, states)
-        rows, state_row = pdf, np.arange(states)
-        row_from = np.searchsorted(high, np.arange(states), side="right").astype(np.int64)
-        row_to = np.maximum(np.searchsorted(low, np.arange(states), side="right"), row_from).astype(np.int64)
+        row_from = np.searchsorted(high, every, side="right").astype(np.int64)
+        row_to = np.maximum(np.searchsorted(low, every, side="right"), row_from).astype(np.int64)
     row_at = np.zeros(len(rows), np.int64)
     np.cumsum((row_to - row_from)[:-1], out=row_at[1:])
     obs = np.empty(int((row_to - row_from).sum()), np.float32)
     d = density
     kernels.likelihoods(x, rows, row_from, row_to, d.first, d.constant, d.mean, d.precision, row_at, obs)
+    paused = np.zeros(len(rows), bool)
+    paused[state_row[trellis.unit == SILENCE]] = True
+    quiet = quietness(x[0])
+    for r in np.flatnonzero(paused):
+        obs[row_at[r] : row_at[r] + row_to[r] - row_from[r]] += quiet[row_from[r] : row_to[r]]
     weight = trellis.weight + d.go[pdf[trellis.source]]
     path = np.zeros(frames, np.int32)
     total = kernels.best_path(

@@ -1,7 +1,7 @@
 """From sound and words to a model: flat start, single states, then tied states, each round on better paths.
 
-1. Flat start. The loud part of each utterance is shared out evenly over its states; what is left of it at the edges is silence.
-2. States without context, 14 rounds: best paths (in 10 of them), re-estimation, mixtures growing from 1 to some 7 Gaussians a state.
+1. Flat start. The loud frames of each utterance are shared out evenly over its states; quiet stretches are pauses.
+2. States without context, 14 rounds: best paths (in 9 of them), re-estimation, mixtures growing from 1 Gaussian to some 7.
 3. Utterances whose words fit far worse than the others' are left out (wrong transcripts; :func:`outliers`).
 4. A decision tree ties states in context; mixtures grow again over 10 rounds. Paths are now searched only near the last ones.
 
@@ -44,7 +44,7 @@ class Plan:
     leaves: int = 800
     tied_gaussians: int = 6000
     band_s: float = 0.15
-    outlier_deviations: float = 4.0
+    outlier_deviations: float = 6.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class Estimator:
 
     def _tie(self, state: State) -> State:
         kept = [i for i, p in enumerate(state.paths) if p is not None]
-        tables = [np.stack([t.unit, t.part, t.left, t.right, t.position], axis=1) for t in (self.utterances[i].trellis for i in kept)]
+        trellises = [self.utterances[i].trellis for i in kept]
+        tables = [np.stack([t.unit, t.part, t.left, t.right, t.position], axis=1) for t in trellises]
         keys, which = np.unique(np.concatenate(tables), axis=0, return_inverse=True)
         ends = np.cumsum([len(t) for t in tables])
         each = dict(zip(kept, np.split(which.reshape(-1).astype(np.int64), ends[:-1]), strict=True))
@@ -229,8 +230,51 @@ class Estimator:
         return np.array(list(self._pool.map(one, range(len(self.utterances)))))
 
 
+SCORED = 400
+"""Utterances whose scores say what is usual."""
+
+
+def usual_scores(utterances: Sequence[Utterance], state: State, shift_s: float) -> dict[str, list[float]]:
+    """Quartiles of the scores of what was learned from, against which alignment calls a score low.
+
+    Args:
+        utterances: the corpus.
+        state: the last state; its paths are scored, at most ``SCORED`` of them evenly spread.
+        shift_s: seconds between frames.
+
+    Returns:
+        ``{"words": [q25, q50], "sentences": [q25, q50]}``: mean ratio (:mod:`words.score`) of each word and of each utterance.
+    """
+    from words.score import ratios, word_scores
+
+    assert state.plain is not None
+    kept = [i for i, p in enumerate(state.paths) if p is not None]
+    words: list[float] = []
+    sentences: list[float] = []
+    for i in kept[:: max(1, -(-len(kept) // SCORED))]:
+        u, path = utterances[i], state.paths[i]
+        assert path is not None
+        each = ratios(u.x, u.trellis, path, state.plain, max(1, round(0.01 / shift_s)))
+        scores, mean = word_scores(each, u.trellis.word[path])
+        words += [float(s) for s in scores]
+        sentences.append(mean)
+    return {
+        "words": [float(v) for v in np.percentile(words, [25, 50])],
+        "sentences": [float(v) for v in np.percentile(sentences, [25, 50])],
+    }
+
+
+QUIET = 0.35
+"""Of the way from the 5th to the 95th percentile of the level: below is quiet."""
+QUIET_FRAMES = 8
+"""Fewer quiet frames on end are a stop's closure, no pause."""
+
+
 def flat_path(level: F32, trellis: Trellis) -> I32:
-    """Even shares of the loud part for the states of words; the first pause before it, the last after it.
+    """Even shares of the loud frames for the states of words; quiet stretches are pauses, wherever they are.
+
+    Not a path (its states may fall): only what the first models are made of. Where pauses are left to the first models to find,
+    and the words of a corpus are few and said one by one, letters learn to be silent.
 
     Args:
         level: (frames,) first cepstrum, which follows the loudness.
@@ -238,14 +282,20 @@ def flat_path(level: F32, trellis: Trellis) -> I32:
     """
     frames = len(level)
     low, high = np.percentile(level, [5, 95])
-    loud = np.flatnonzero(level > low + 0.35 * (high - low))
-    a, b = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, frames)
-    states = first_pronunciations(trellis)
-    if b - a < len(states):
-        a, b = 0, frames
+    quiet = level <= low + QUIET * (high - low)
+    edges = np.flatnonzero(np.diff(quiet, prepend=not quiet[0], append=not quiet[-1]))
     path = np.zeros(frames, np.int32)
-    path[a:b] = states[np.minimum(np.arange(b - a) * len(states) // max(1, b - a), len(states) - 1)]
-    path[b:] = len(trellis.word) - 1
+    parts = int((trellis.token == 0).sum())
+    for a, b in zip(edges[:-1], edges[1:], strict=True):
+        if quiet[a] and (b - a >= QUIET_FRAMES or a == 0 or b == frames):
+            path[a:b] = np.arange(b - a) * parts // (b - a)
+        else:
+            quiet[a:b] = False
+    states = first_pronunciations(trellis)
+    loud = np.flatnonzero(~quiet)
+    if len(loud) < len(states):
+        loud = np.arange(frames)
+    path[loud] = states[np.arange(len(loud)) * len(states) // len(loud)]
     return path
 
 
@@ -267,8 +317,8 @@ def first_pronunciations(trellis: Trellis) -> I32:
 def outliers(fits: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
     """Which utterances fit too badly to learn from: far below the better half.
 
-    The better half is taken as right. Its lower edge is the median of all; its spread is that of a normal distribution whose upper
-    half it were. With up to half of the transcripts wrong the bound still lies among the right ones' tail.
+    The better half is taken as right, as if it were the upper part of a normal distribution, whose spread the upper quantiles
+    give. With a third of the transcripts wrong the bound still lies in the tail of the right ones.
     """
     known = fits[~np.isnan(fits)]
     if len(known) < 10:

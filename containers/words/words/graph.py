@@ -115,8 +115,15 @@ def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
     entry[entries] = 0.0
     leave = np.full(len(rows), IMPOSSIBLE, np.float32)
     leave[[*ends, len(rows) - 1]] = 0.0
+    columns = [np.ascontiguousarray(table[:, j]) for j in range(7)]
     return Trellis(
-        *(np.ascontiguousarray(table[:, j]) for j in range(7)),
+        unit=columns[0],
+        part=columns[1],
+        left=columns[2],
+        right=columns[3],
+        position=columns[4],
+        word=columns[5],
+        token=columns[6],
         arc=arc,
         source=source,
         weight=np.array([v for a in arcs for _, v in a], np.float32),

@@ -18,8 +18,10 @@ IMPOSSIBLE = np.float32(-1e30)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
-def likelihoods(x: Array, row_pdf: Array, row_from: Array, row_to: Array, first: Array, constant: Array, mean: Array,
-                precision: Array, row_at: Array, out: Array) -> None:
+def likelihoods(
+    x: Array, row_pdf: Array, row_from: Array, row_to: Array, first: Array, constant: Array, mean: Array, precision: Array,
+    row_at: Array, out: Array,
+) -> None:  # fmt: skip
     """Log likelihood of each trellis row over its stretch of frames, the mixture's sum taken as its largest term.
 
     Args:
@@ -62,8 +64,10 @@ def likelihoods(x: Array, row_pdf: Array, row_from: Array, row_to: Array, first:
 
 
 @numba.njit(cache=True, nogil=True)
-def best_path(obs: Array, state_row: Array, row_from: Array, row_at: Array, arc: Array, source: Array, weight: Array,
-              stay: Array, entry: Array, leave: Array, crossing: Array, change: Array, low: Array, high: Array, path: Array) -> float:
+def best_path(
+    obs: Array, state_row: Array, row_from: Array, row_at: Array, arc: Array, source: Array, weight: Array, stay: Array,
+    entry: Array, leave: Array, crossing: Array, change: Array, low: Array, high: Array, path: Array,
+) -> float:  # fmt: skip
     """Viterbi through a band of the trellis.
 
     Args:
@@ -120,19 +124,20 @@ def best_path(obs: Array, state_row: Array, row_from: Array, row_at: Array, arc:
         if old[s] + leave[s] > total:
             end, total = s, old[s] + leave[s]
     if end < 0 or total < IMPOSSIBLE / 2:
-        return IMPOSSIBLE * 1.0
+        return float(IMPOSSIBLE)
     s = end
     for t in range(frames - 1, -1, -1):
         path[t] = s
         choice = back[offset[t] + s - low[t]]
         if t > 0 and choice > 0:
             s = source[arc[s] + choice - 1]
-    return total
+    return float(total)
 
 
 @numba.njit(cache=True, nogil=True)
-def accumulate(x: Array, pdf: Array, first: Array, constant: Array, mean: Array, precision: Array, count: Array, total: Array,
-               square: Array) -> float:
+def accumulate(
+    x: Array, pdf: Array, first: Array, constant: Array, mean: Array, precision: Array, count: Array, total: Array, square: Array
+) -> float:
     """Add one utterance to the sums of its Gaussians.
 
     Args:

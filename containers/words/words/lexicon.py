@@ -1,4 +1,4 @@
-"""A pronunciation lexicon: a line ``word phone phone …`` as MFA's dictionaries have it, several lines a word if it has several."""
+"""A pronunciation lexicon: a line ``word phone phone …`` as in MFA's dictionaries, several lines a word if it has several."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class Acoustics:
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """For an npz, under a common name."""
         m = self.mixtures
-        values = {"first": m.first, "weight": m.weight, "mean": m.mean, "variance": m.variance, "stay": self.stay, "go": self.go}
+        values: dict[str, NDArray[Any]] = {"first": m.first, "weight": m.weight, "mean": m.mean, "variance": m.variance}
+        values |= {"stay": self.stay, "go": self.go}
         return {f"{name}_{k}": v for k, v in values.items()}
 
     @classmethod

@@ -57,9 +57,11 @@ def refine(words: F64, mel: F32, curve: F32, duration_s: float) -> F64:
                 out[k - 1, 1] = out[k, 0] = largest_change(curve, before, low, high)
             continue
         if k:
-            out[k - 1, 1] = max(low, pause_edge(mel, before, after, word_after=False) or largest_change(curve, before, low, after))
+            edge = pause_edge(mel, before, after, word_after=False)
+            out[k - 1, 1] = max(low, largest_change(curve, before, low, after) if edge is None else edge)
         if k < len(words):
-            out[k, 0] = min(high, pause_edge(mel, before, after, word_after=True) or largest_change(curve, after, before, high))
+            edge = pause_edge(mel, before, after, word_after=True)
+            out[k, 0] = min(high, largest_change(curve, after, before, high) if edge is None else edge)
         if 0 < k < len(words) and out[k, 0] < out[k - 1, 1]:
             out[k - 1, 1] = out[k, 0] = (out[k, 0] + out[k - 1, 1]) / 2
     return np.clip(out, 0.0, duration_s)

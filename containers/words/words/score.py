@@ -93,3 +93,21 @@ def ratios(x: Array, trellis: Trellis, path: Array, plain: Acoustics, every: int
     at = path[::every]
     own = table[trellis.unit[at] * PARTS + trellis.part[at], np.arange(frames)]
     return np.repeat(own - loop, every)[: x.shape[1]]
+
+
+def word_scores(ratio: Array, word: Array) -> tuple[Array, float]:
+    """Mean ratio of each word, (words,), and of all frames that lie in words.
+
+    Args:
+        ratio: (frames,).
+        word: (frames,) word of each frame, -1 in a pause; every word has a frame.
+    """
+    spoken = word >= 0
+    count = np.bincount(word[spoken])
+    return np.bincount(word[spoken], ratio[spoken]) / count, float(ratio[spoken].mean())
+
+
+def low(quartiles: list[float], times: float) -> float:
+    """The bound of a low score: ``times`` the distance from the median to the lower quartile, below the median."""
+    q25, q50 = quartiles
+    return q50 - times * max(q50 - q25, 0.1)

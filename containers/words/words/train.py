@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from stagekit.storage import local_copy, sha256_file
 from stagekit.tables import Reason
 from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
-from words.estimate import Estimator, Plan, State, Utterance, arrays_of, state_of, threads_of
+from words.estimate import Estimator, Plan, State, Utterance, arrays_of, state_of, threads_of, usual_scores
 from words.features import RATE, Shape, with_slopes
 from words.graph import Topology, build
 from words.lexicon import key, read_lexicon
@@ -87,7 +88,7 @@ def run(ctx: Context[TrainParams]) -> None:
     kept, vectors = load(ctx, chosen, shape)
     if len(kept) < given.min_sentences:
         raise StageError(
-            f"{len(kept)} usable sentences; training needs {given.min_sentences} (parameter min_sentences; see the README on what "
+            f"{len(kept)} usable sentences; training needs {given.min_sentences} (parameter min_sentences; the README says what "
             "so few are worth)"
         )
     speller = make_speller(kept, lexicon, given.rare)
@@ -111,10 +112,13 @@ def run(ctx: Context[TrainParams]) -> None:
     seconds = {s.id: s.duration_s for s in kept}
     estimator = Estimator(utterances, len(speller.units), shape.shift / RATE, plan, threads_of(ctx.workers))
     work = Checkpoints(ctx, digest([names, asdict(plan)]))
-    final = estimator.run(work.last(), work.save)
+    before = work.last()
+    if before is not None and not ctx.quiet:
+        print(f"train: goes on after {before.phase} round {before.round}", file=sys.stderr, flush=True)
+    final = estimator.run(before, work.save)
     left_out = 0
-    for name, path in zip(names, final.paths, strict=True):
-        if path is None:
+    for name, best in zip(names, final.paths, strict=True):
+        if best is None:
             left_out += 1
             ctx.reject(name, Reason.UNALIGNED, "fits its text far worse than others: not learned from", end_s=seconds[name])
         else:
@@ -127,7 +131,7 @@ def run(ctx: Context[TrainParams]) -> None:
         "hours": round(hours, 4),
         "tied_states": final.tree.leaves,
         "gaussians": len(final.acoustics.mixtures.weight),
-        "language": "",
+        "scores": usual_scores(utterances, final, shape.shift / RATE),
     }
     ctx.metrics |= about
     Model(shape, topology, speller, final.plain, final.acoustics, final.tree, about).save(ctx.path("model/model.json").parent)

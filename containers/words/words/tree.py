@@ -14,13 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
-from words.graph import PARTS
 from words.gmm import Sums
+from words.graph import PARTS
 
 I32 = NDArray[np.int32]
 
 LEFT, RIGHT, POSITION = 0, 1, 2
 POSITIONS = 4
+LEAST_FRAMES = 100.0
+"""Of a tied state."""
+LEAST_GAIN = 150.0
+"""Log likelihood that a split must add."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,16 @@ def _gain(n: NDArray, s: NDArray, q: NDArray, floor: NDArray) -> NDArray:
     return -0.5 * n * np.log(variance).sum(axis=1)
 
 
-def grow(keys: I32, sums: Sums, sets: NDArray[np.bool_], units: int, floor: NDArray[np.float64], leaves: int, least: float = 100.0,
-         least_gain: float = 150.0) -> Tree:
+def grow(
+    keys: I32,
+    sums: Sums,
+    sets: NDArray[np.bool_],
+    units: int,
+    floor: NDArray[np.float64],
+    leaves: int,
+    least: float = LEAST_FRAMES,
+    least_gain: float = LEAST_GAIN,
+) -> Tree:
     """Grow the tree by the best split anywhere until it has ``leaves`` or no split is worth it.
 
     Args:
@@ -118,8 +130,8 @@ def grow(keys: I32, sums: Sums, sets: NDArray[np.bool_], units: int, floor: NDAr
     asked = [(LEFT, padded), (RIGHT, padded), (POSITION, about_position)]
 
     n_nodes = units * PARTS
-    ask, members, yes, no = [-1] * n_nodes, [None] * n_nodes, [-1] * n_nodes, [-1] * n_nodes
-    inside: list[NDArray | None] = [None] * n_nodes
+    ask, yes, no = [-1] * n_nodes, [-1] * n_nodes, [-1] * n_nodes
+    members: list[NDArray[np.bool_] | None] = [None] * n_nodes
     root = keys[:, 0] * PARTS + keys[:, 1]
     order = np.argsort(root, kind="stable")
     bounds = np.searchsorted(root[order], np.arange(n_nodes + 1))
@@ -156,7 +168,6 @@ def grow(keys: I32, sums: Sums, sets: NDArray[np.bool_], units: int, floor: NDAr
 
     for node in range(n_nodes):
         rows = order[bounds[node] : bounds[node + 1]]
-        inside[node] = rows
         if node >= PARTS:
             propose(node, rows)
     have = n_nodes
@@ -170,7 +181,6 @@ def grow(keys: I32, sums: Sums, sets: NDArray[np.bool_], units: int, floor: NDAr
             members.append(None)
             yes.append(-1)
             no.append(-1)
-            inside.append(part)
             if child:
                 yes[node] = number
             else:

@@ -26,7 +26,7 @@ OTHER = "<other>"
 
 _BEFORE = set(range(0x0E40, 0x0E45)) | set(range(0x0EC0, 0x0EC5)) | {0xAAB5, 0xAAB6, 0xAAB9, 0xAABB, 0xAABC}
 """Logical_Order_Exception: vowels written before the consonant that they follow in speech."""
-_STAYS = {7, 21, 33, 27 + 6}
+_STAYS = {7, 21, 33}
 """Combining classes of nukta, dagesh and shadda."""
 _SILENT = {9, 34, 103, 107, 118, 122}
 """Combining classes of viramas, sukun, and the tone marks and signs of Thai and Lao that are no vowels (see _VOWEL)."""
@@ -62,8 +62,9 @@ def spell(word: str) -> list[str]:
                 continue
             if not _sign_script(char):
                 units[-1] += char
-            elif combining in _STAYS:
-                units[-1] += char
+            elif combining in _STAYS:  # in canonical order it may come after the vowel that it precedes
+                letter = max((i for i, u in enumerate(units) if unicodedata.category(u[0])[0] == "L"), default=len(units) - 1)
+                units[letter] += char
             elif ord(char) in _VOWEL or combining not in _SILENT:
                 units.append(char)
         elif kind[0] == "L":

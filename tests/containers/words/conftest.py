@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+TESTS = Path(__file__).parents[2]
+sys.path[:0] = [str(TESTS / "containers"), str(TESTS / "known_answers/words"), str(TESTS / "known_answers")]

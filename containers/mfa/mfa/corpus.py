@@ -27,6 +27,8 @@ SILENT_PEAK = 32
 above the median of good clips."""
 PHONE_FRAMES_S = 0.01
 """Shortest phone of MFA's acoustic models: one frame."""
+SHORTEST_S = 0.1
+"""MFA makes no features of a shorter clip, and ends the run if it has no other."""
 CLIPS_A_READ = 200
 """Clips read at a time: 200 of 10 s as WAV are 64 MB."""
 COLUMNS = ("sentence_id", "speaker_id", "text_raw", "tokens", "duration_s")
@@ -163,8 +165,8 @@ def write_clip(job: _Job) -> tuple[Reason, str] | None:
         return Reason.AUDIO_TOO_LONG, f"{seconds:.1f} s; the longest taken is {job.longest_s:g} s"
     if np.abs(samples.astype(np.int32)).max() <= SILENT_PEAK:
         return Reason.AUDIO_SILENT, f"no sample above {SILENT_PEAK} of 32768"
-    if seconds < job.shortest_s:
-        return Reason.AUDIO_TOO_SHORT, f"{seconds:.2f} s of audio; its phones take {job.shortest_s:.2f} s at least"
+    if seconds < max(job.shortest_s, SHORTEST_S):
+        return Reason.AUDIO_TOO_SHORT, f"{seconds:.2f} s of audio; its {job.shortest_s / PHONE_FRAMES_S:.0f} phones need as many frames"
     with wave.open(f"{job.target}.wav", "wb") as out:
         out.setparams((1, 2, SAMPLE_RATE, len(samples), "NONE", ""))
         out.writeframes(samples.astype("<i2").tobytes())

@@ -31,6 +31,10 @@ HERE = os.environ.get("SPEECHMILL_MFA") or shutil.which("mfa")
 real = pytest.mark.skipif(not HERE, reason="the Montreal Forced Aligner is not here: no `mfa` on PATH, SPEECHMILL_MFA not set")
 
 
+SQUEEZED = "a " * 50
+"""Said in half a second: a phone for each frame, which passes the check and is more than MFA finds a path for."""
+
+
 def run(
     stage: str, inputs: list[str], out: Path, params: dict[str, Any], env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -78,8 +82,7 @@ def odd_rows(good: tuple[dict[str, Any], bytes]) -> dict[str, tuple[dict[str, An
         "audio_silent": (of("silent", text, b"s", 2.0), wav(np.zeros(2 * RATE))),
         "audio_too_short": (of("short", text, b"t", 0.1), wav(np.full(RATE // 10, 0.1))),
         "audio_too_long": (of("long", text, b"l", 61.0), wav(np.resize(decode_bytes(audio), 61 * RATE))),
-        # As many phones as fit into it at one frame each, which no path through three states does.
-        "unaligned": (of("squeezed", "a " * 48, noise, 0.5), noise),
+        "unaligned": (of("squeezed", SQUEEZED, noise, 0.5), noise),
         "no word has a pronunciation": (
             of("digits", "1455 2000", audio, seconds, tokens=[token | {"word": w} for w in ("1455", "2000")]), audio,
         ),
@@ -159,7 +162,7 @@ def test_words_are_the_tokens_with_times_inside_the_clip(world: World) -> None:
         assert 0 <= words[0]["start_s"] and words[-1]["end_s"] <= row["duration_s"] + 0.05
         assert all(a["end_s"] <= b["start_s"] for a, b in zip(words, words[1:], strict=False))
         for word in (w for w in words if not w["fault"]):
-            assert "".join(p["phone"] for p in word["phones"]) == word["word"].replace("'", "").replace("-", "")
+            assert "".join(p["phone"] for p in word["phones"]) == "".join(c for c in word["word"] if c.isalpha())
         assert all(w["score"] is not None and np.isfinite(w["score"]) for w in words)
 
 
@@ -195,7 +198,7 @@ def test_a_second_run_does_nothing(world: World) -> None:
 def test_where_nothing_can_be_aligned_all_is_rejected_and_the_stage_ends_well(world: World, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     clips = [(wav(rng.normal(0, 0.05, RATE // 2)), i) for i in range(2)]
-    folder = write_folder(tmp_path / "in", [(sentence("a " * 48, a, f"r{i}", 0.5), a) for a, i in clips])
+    folder = write_folder(tmp_path / "in", [(sentence(SQUEEZED, a, f"r{i}", 0.5), a) for a, i in clips])
     done = run("align", [str(folder), f"model={world.model}"], tmp_path / "out", {})
     assert done.returncode == 0, done.stderr
     out = json.loads((tmp_path / "out/align.json").read_text())["output"]

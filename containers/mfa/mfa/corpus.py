@@ -166,7 +166,8 @@ def write_clip(job: _Job) -> tuple[Reason, str] | None:
     if np.abs(samples.astype(np.int32)).max() <= SILENT_PEAK:
         return Reason.AUDIO_SILENT, f"no sample above {SILENT_PEAK} of 32768"
     if seconds < max(job.shortest_s, SHORTEST_S):
-        return Reason.AUDIO_TOO_SHORT, f"{seconds:.2f} s of audio; its {job.shortest_s / PHONE_FRAMES_S:.0f} phones need as many frames"
+        phones = round(job.shortest_s / PHONE_FRAMES_S)
+        return Reason.AUDIO_TOO_SHORT, f"{seconds:.2f} s of audio for {phones} phones of {PHONE_FRAMES_S:g} s and more"
     with wave.open(f"{job.target}.wav", "wb") as out:
         out.setparams((1, 2, SAMPLE_RATE, len(samples), "NONE", ""))
         out.writeframes(samples.astype("<i2").tobytes())

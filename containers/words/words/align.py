@@ -141,8 +141,7 @@ def align_sentence(
     if trellis.shortest > x.shape[1]:
         need = trellis.shortest * step
         return Refused(Reason.UNALIGNED, f"{len(clip) / RATE:.2f} s of sound for a text that takes {need:.2f} s at least")
-    mel = fine_mel(clip)
-    curve = change(mel)
+    curve = change(fine_mel(clip))
     boundaries = per_frame(curve, x.shape[1], model.shape.shift, CHANGE_WEIGHT)
     path, total = best_path(x, trellis, model.states(trellis), model.tied.density, boundaries)
     if total < IMPOSSIBLE / 2:
@@ -156,7 +155,7 @@ def align_sentence(
     owned = [[t for t in tokens if t[2] == w] for w in range(len(sentence.words))]
     times = np.array([(own[0][0], own[-1][1]) for own in owned])
     duration_s = len(clip) / RATE
-    times = refine(times, mel, curve, duration_s) if params.fine else np.minimum(times, duration_s)
+    times = refine(times, curve, duration_s) if params.fine else np.minimum(times, duration_s)
     rows = []
     for w, (word, a, b) in enumerate(sentence.tokens):
         own, (start, end) = owned[w], (float(t) for t in times[w])

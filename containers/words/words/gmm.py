@@ -20,6 +20,8 @@ VARIANCE_FLOOR = 0.01
 """Of the variance of all frames."""
 MIN_FRAMES = 8.0
 """A Gaussian with fewer frames than this is dropped, unless it is its state's last."""
+MOST = 48
+"""Gaussians of a state; silence would take all that others are too rare for."""
 PERTURB = 0.2
 """Standard deviations by which the halves of a split move apart."""
 
@@ -97,7 +99,10 @@ def update(old: Mixtures, sums: Sums, floor: F64) -> Mixtures:
 
 
 def grow(old: Mixtures, frames: F64, wanted: int, power: float = 0.2, each: float = 40.0) -> Mixtures:
-    """Split until there are ``wanted`` Gaussians, shared out by ``frames ** power``, none below ``each`` frames a Gaussian."""
+    """Split until there are ``wanted`` Gaussians, shared out by ``frames ** power``.
+
+    At most ``MOST`` a state, and at least ``each`` frames a Gaussian.
+    """
     have = np.diff(old.first).astype(np.int64)
     target = have.copy()
     heap = [(-(frames[p] ** power) / have[p], p) for p in range(len(old)) if frames[p] > 0]
@@ -105,7 +110,7 @@ def grow(old: Mixtures, frames: F64, wanted: int, power: float = 0.2, each: floa
     total = int(have.sum())
     while heap and total < wanted:
         _, p = heapq.heappop(heap)
-        if frames[p] / (target[p] + 1) < each:
+        if frames[p] / (target[p] + 1) < each or target[p] >= MOST:
             continue
         target[p] += 1
         total += 1

@@ -155,7 +155,7 @@ def accumulate(
         Sum over frames of the mixture's log likelihood.
     """
     size, frames = x.shape
-    post = np.empty(1024, np.float64)
+    post = np.empty(max(1, np.max(first[1:] - first[:-1])), np.float64)
     v = np.empty(size, np.float32)
     whole = 0.0
     for t in range(frames):

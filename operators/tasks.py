@@ -13,6 +13,7 @@ from operators import keys, paths, releases
 from operators.profiles import PROFILES, profile_name
 from operators.registry import Language
 from operators.settings import Settings
+from operators.spoken_words import SpokenLanguage, release_of
 from operators.stage import StageOperator
 
 DEFAULT_ARGS: dict[str, Any] = {
@@ -32,7 +33,7 @@ class Pipeline:
 
     settings: Settings
     dataset: str
-    language: Language
+    language: Language | SpokenLanguage
 
     def harvest_macros(self) -> dict[str, Macro]:
         """Macros of ``(dag_run, params)``: ``month``, ``batch`` (URI), and ``location``."""
@@ -42,6 +43,29 @@ class Pipeline:
             "batch": lambda dag_run, params: paths.batch(*self._place, month(dag_run, params)),
             "reports": lambda dag_run, params: paths.quality(*self._place, month(dag_run, params)),
             "location": lambda dag_run, params: str(params["location"]).replace("{month}", month(dag_run, params)),
+        }
+
+    def spoken_words_macros(self) -> dict[str, Macro]:
+        """Macros of a spoken-words harvest, of ``(dag_run, params)``.
+
+        As `harvest_macros`, but ``location`` and ``source_version`` fall back on ``config/sources.yaml``; ``sealed`` takes a
+        stage as well and gives its folders in the months sealed before, a line each.
+        """
+        assert isinstance(self.language, SpokenLanguage)
+        language, month = self.language, keys.batch_key
+
+        def source(dag_run: Any, params: Mapping[str, Any], field: str) -> str:
+            if params["location"]:
+                return str(params[field])
+            return str(params[field]) or release_of(self.settings.config, month(dag_run, params), language)[field]
+
+        def sealed(dag_run: Any, params: Mapping[str, Any], stage: str) -> str:
+            return "\n".join(releases.sealed_folders(*self._place, stage, month(dag_run, params)))
+
+        return self.harvest_macros() | {
+            "location": lambda dag_run, params: source(dag_run, params, "location"),
+            "source_version": lambda dag_run, params: source(dag_run, params, "version"),
+            "sealed": sealed,
         }
 
     def release_macros(self) -> dict[str, Macro]:
@@ -94,6 +118,6 @@ def monthly() -> CronPartitionTimetable:
     return CronPartitionTimetable("0 4 1 * *", timezone="UTC", run_offset=-1, key_format=keys.KEY_FORMAT)
 
 
-def first_month(settings: Settings, language: Language) -> pendulum.DateTime:
+def first_month(settings: Settings, language: Language | SpokenLanguage) -> pendulum.DateTime:
     """The start date of a language's DAGs. With schedules off nothing fires; keys, backfills and runs by hand work as always."""
     return pendulum.from_format(language.since, "YYYY.MM", tz="UTC") if settings.schedules else NEVER

@@ -10,9 +10,14 @@ import pytest
 
 from operators.registry import load_languages
 from operators.settings import REPO
+from operators.spoken_words import load_spoken_languages
 
-FACTORIES = {"peoples_speech_harvest.py": "peoples_speech_harvest__{}", "peoples_speech_release.py": "peoples_speech_release__{}"}
-"""DAG file → the DAG that it makes for each language."""
+FACTORIES = {
+    "peoples_speech_harvest.py": "peoples_speech_harvest__{}",
+    "peoples_speech_release.py": "peoples_speech_release__{}",
+    "spoken_words_harvest.py": "spoken_words_harvest__{}",
+}
+"""DAG file → the DAG that it makes for each language of its dataset."""
 PARSE_S = 2.0
 """Budget for parsing one file, after Airflow itself is imported: 0.2 s measured on a busy two-core machine."""
 HEAVY = ("pandas", "pyarrow", "torch", "great_expectations", "kubernetes", "docker", "google.cloud", "sklearn")
@@ -27,8 +32,12 @@ def test_every_dag_file_is_accounted_for() -> None:
 
 
 def test_each_factory_makes_one_dag_a_language(bag) -> None:  # type: ignore[no-untyped-def]
-    codes = [language.code for language in load_languages(REPO / "config", "peoples_speech")]
-    assert sorted(bag.dags) == sorted(name.format(code) for name in FACTORIES.values() for code in codes)
+    codes = {
+        "peoples_speech": [language.code for language in load_languages(REPO / "config", "peoples_speech")],
+        "spoken_words": [language.code for language in load_spoken_languages(REPO / "config")],
+    }
+    expected = [name.format(code) for file, name in FACTORIES.items() for code in codes["_".join(file.split("_")[:2])]]
+    assert sorted(bag.dags) == sorted(expected)
 
 
 def test_parse_time(bag) -> None:  # type: ignore[no-untyped-def]
@@ -53,14 +62,14 @@ def test_dag_files_are_wiring_only() -> None:
         assert len(path.read_text().splitlines()) <= 150, path.name
 
 
-@pytest.mark.parametrize("name", ["peoples_speech_harvest__en", "peoples_speech_release__en"])
+@pytest.mark.parametrize("name", ["peoples_speech_harvest__en", "peoples_speech_release__en", "spoken_words_harvest__en"])
 def test_the_docstring_is_the_runbook(bag, name: str) -> None:  # type: ignore[no-untyped-def]
     doc = bag.dags[name].doc_md
     for section in ("What it does.", "When.", "By hand.", "When it fails."):
         assert f"**{section}**" in doc
 
 
-@pytest.mark.parametrize("name", ["peoples_speech_harvest__en", "peoples_speech_release__en"])
+@pytest.mark.parametrize("name", ["peoples_speech_harvest__en", "peoples_speech_release__en", "spoken_words_harvest__en"])
 def test_the_schedule_gives_the_month_before(bag, name: str) -> None:  # type: ignore[no-untyped-def]
     from airflow.serialization.serialized_objects import DagSerialization, LazyDeserializedDAG
     from airflow.timetables.base import TimeRestriction

@@ -19,6 +19,7 @@ from scripts.api import Api, ApiError
 
 REPO = Path(__file__).resolve().parents[2]
 HARVEST, RELEASE = "peoples_speech_harvest__en", "peoples_speech_release__en"
+SPOKEN = "spoken_words_harvest__ru"
 WAIT_S = 1500.0
 """Longest wait for a run: under two minutes on an idle two-core machine, far more on one that does other things too."""
 
@@ -47,9 +48,9 @@ class World:
     root: Path
     api: Api
 
-    def batch(self, month: str) -> dict[str, Any] | None:
+    def batch(self, month: str, corpus: str = "peoples_speech/en") -> dict[str, Any] | None:
         """A month's seal."""
-        path = self.root / f"batches/peoples_speech/en/{month}/batch.json"
+        path = self.root / f"batches/{corpus}/{month}/batch.json"
         return json.loads(path.read_text()) if path.exists() else None
 
     def release(self, version: str) -> dict[str, Any] | None:
@@ -104,14 +105,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     config = base / "config"
     shutil.copytree(REPO / "config", config)
     entry = {"name": "English", "since": "2025.01", "source": "folder", "location": (base / "source").as_uri() + "/{month}"}
-    (config / "languages.yaml").write_text(yaml.safe_dump({"peoples_speech": {"en": entry}}))
+    russian = yaml.safe_load((config / "languages.yaml").read_text())["spoken_words"]["ru"]
+    russian |= {"since": "2025.01", "shard_clips": 10, "stages": {"train": {"min_sentences": 20}}}
+    (config / "languages.yaml").write_text(yaml.safe_dump({"peoples_speech": {"en": entry}, "spoken_words": {"ru": russian}}))
+    corpus = {"2025.01": {"version": "6.1", "location": str(REPO / "samples/spoken_words/cv-corpus-6.1-2020-12-11")}}
+    (config / "sources.yaml").write_text(yaml.safe_dump({"common_voice": corpus}))
     for month, files in samples().items():
         make_source(base / "source" / month, files)
     settings = {"SPEECHMILL_ROOT": str(base / "warehouse"), "SPEECHMILL_CONFIG": str(config), "SPEECHMILL_SCHEDULES": "on"}
     airflow = server.start(base / "airflow", extra=settings)
     made = World(airflow, base / "warehouse", airflow.api())
     try:
-        made.until(lambda: len(made.api.call("GET", "/dags")["dags"]) == 2)
+        made.until(lambda: len(made.api.call("GET", "/dags")["dags"]) == 3)
         yield made
     finally:
         server.stop(base / "airflow")
@@ -131,4 +136,4 @@ def make_source(folder: Path, files: list[str]) -> None:
         (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
 
 
-__all__ = ["HARVEST", "RELEASE", "ApiError", "World", "last_month"]
+__all__ = ["HARVEST", "RELEASE", "SPOKEN", "ApiError", "World", "last_month"]

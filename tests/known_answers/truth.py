@@ -12,8 +12,12 @@ counts as *sharp*, and only then as truth, when all of this holds:
 * lone bursts under `CLICK_S` at a clip's ends, with `QUIET_S` of quiet between them and the speech, are no speech: that is the
   mouse that ends a recording.
 
-The thresholds were set before the aligner was first run. The last rule came after: a click at the end of a clip (of a reader who
-tunes) had been taken for its last word.
+* the burst at the edge is no shorter than `BREATH_S` if `QUIET_S` of quiet part it from the rest: level alone cannot tell a
+  breath before the first word from a word.
+
+The thresholds were set before the aligner was first run. The last two rules came after: a click at the end of a clip (of a reader
+who tunes) had been taken for its last word; and of 94 onsets of readers who measure, 8 were breaths, 0.5 to 1.2 s before a first
+word 15 to 25 dB louder. Both rules take edges out of the truth, none in.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ BLIP_S = 0.06
 """A shorter loud stretch with pauses around it is a click, not speech."""
 CLICK_S = 0.15
 """A lone burst at a clip's end that is shorter is no word: the shortest words of one syllable said alone take 0.2 s."""
+BREATH_S = 0.6
 _STEP = FRAME / RATE
 
 Mask = npt.NDArray[np.bool_]
@@ -92,8 +97,21 @@ def measure(clip: Signal) -> Speech:
         raise ValueError("no speech: nothing stands over the floor")
     onset, sharp_onset = _edge(levels, active[0][0], floor, top, SHARP_START_S)
     backwards, sharp_offset = _edge(levels[::-1], len(levels) - active[-1][1], floor, top, SHARP_END_S)
+    apart = _bursts_apart(over)
     offset = len(levels) * _STEP - backwards
-    return Speech(tuple((a * _STEP, b * _STEP) for a, b in active), onset, offset, sharp_onset, sharp_offset)
+    sharp = sharp_onset and not apart[0], sharp_offset and not apart[1]
+    return Speech(tuple((a * _STEP, b * _STEP) for a, b in active), onset, offset, *sharp)
+
+
+def _bursts_apart(over: Mask) -> tuple[bool, bool]:
+    """Whether the first, and the last, burst is short and stands apart from the rest."""
+    bursts = runs(_closed(_without_clicks(over), 8))
+    if len(bursts) < 2:
+        return False, False
+    gaps = (bursts[1][0] - bursts[0][1], bursts[-1][0] - bursts[-2][1])
+    lengths = (bursts[0][1] - bursts[0][0], bursts[-1][1] - bursts[-1][0])
+    first, last = (g * _STEP >= QUIET_S and n * _STEP < BREATH_S for g, n in zip(gaps, lengths, strict=True))
+    return first, last
 
 
 def _without_clicks(over: Mask) -> Mask:

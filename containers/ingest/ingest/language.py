@@ -49,6 +49,30 @@ def identify(text: str) -> tuple[str | None, float]:
     return str(code), round(min(1.0, float(probability)), 6)
 
 
+PIECE_CHARS = 300
+"""Characters of a piece of a text that may be in several languages."""
+
+
+def share_in(text: str, claimed: str) -> float:
+    """The share of a text, by characters, whose paragraphs, or pieces of them of `PIECE_CHARS`, are in a language.
+
+    Pieces that are too short to tell do not count; 0 if there are no others.
+
+    >>> english = "The prisoners were told that they would be free as soon as the war was over and the roads were safe. "
+    >>> french = "Les prisonniers apprirent qu'ils seraient libres aussitôt que la guerre serait finie et les routes sûres. "
+    >>> round(share_in(3 * english + "\n\n" + 3 * french, "en"), 1)
+    0.5
+    """
+    own = judged = 0
+    for paragraph in regex.split(r"\n\s*\n", text):
+        for piece in regex.findall(rf"(?s).{{1,{PIECE_CHARS}}}(?:\s|$)|.{{{PIECE_CHARS}}}", paragraph):
+            found, _ = identify(piece)
+            if found is not None:
+                judged += len(piece)
+                own += len(piece) if same_language(found, claimed) else 0
+    return own / judged if judged else 0.0
+
+
 def same_language(found: str, claimed: str) -> bool:
     """Whether two BCP 47 tags name one language; written standards that the identifier cannot tell apart count as one.
 

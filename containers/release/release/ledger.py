@@ -16,19 +16,27 @@ from stagekit.ledger import TOLERANCE_S, add_ledgers
 CHAIN = ("ingest.discover", "ingest.fetch", "align.recognize", "align.align", "align.score")
 """Stages of a harvest, in order: each must account for all that the one before let through."""
 
-RESTATED = "ingest.fetch"
-"""The stage whose input seconds need not be the ones that the stage before it claimed."""
+WORDS_CHAIN = ("ingest.voices", "ingest.prepare", "words.align", "mfa.align")
+"""The same of the spoken words; a batch has one of the two aligners."""
+CHAINS = {"spoken_words": WORDS_CHAIN}
+"""By dataset, where it is not `CHAIN`."""
+
+RESTATED = ("ingest.fetch", "ingest.prepare")
+"""Stages whose input seconds need not be the ones that the stage before claimed."""
 
 
 def _seconds(value: float) -> float:
     return round(value, 6)
 
 
-def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+def batch_ledger(
+    stages: Mapping[str, Sequence[Mapping[str, Any]]], chain: Sequence[str] = CHAIN
+) -> dict[str, Any]:
     """Sum the ledgers of a batch's stages and check that nothing was lost between them.
 
     Args:
         stages: ``<image>.<stage>`` → the ledgers of its folders (:meth:`stagekit.ledger.Ledger.balance`).
+        chain: the harvest's stages in order; of alternatives at its end one is there.
 
     Returns:
         ``{"stages": {stage: summed ledger}, "in": {"units", "seconds"}, "kept": {"seconds"}, "rejected": {reason: {"units",
@@ -37,7 +45,7 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
     Raises:
         StageError: a stage does not balance, one is missing, or one took in other than what the one before it let through.
     """
-    summed = {name: add_ledgers([dict(x) for x in stages[name]]) for name in CHAIN if stages.get(name)}
+    summed = {name: add_ledgers([dict(x) for x in stages[name]]) for name in chain if stages.get(name)}
     for name, ledger in summed.items():
         lost = sum(r["seconds"] for r in ledger["rejected"].values())
         units = sum(r["units"] for r in ledger["rejected"].values())
@@ -48,10 +56,10 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
                 f"{off:+.3f} s unaccounted"
             )
     restated, before = 0.0, None
-    for name in CHAIN:
+    for name in chain:
         passed = summed[before]["out"] if before else None
         if name not in summed:
-            if passed and passed["units"]:
+            if passed and passed["units"] and not _alternative(name, chain, summed):
                 raise StageError(
                     f"{before} let {passed['units']} {summed[before]['unit']}s through, but the batch holds no {name}"
                 )
@@ -59,7 +67,7 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
         if passed is not None:
             mine = summed[name]["in"]
             off = mine["seconds"] - passed["seconds"]
-            if name == RESTATED:
+            if name in RESTATED:
                 restated = off
             elif abs(off) > _tolerance(summed[name]) + _tolerance(summed[before]):
                 raise StageError(
@@ -74,7 +82,7 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
     rejected: dict[str, dict[str, float]] = {}
     for ledger in summed.values():
         _add(rejected, ledger["rejected"])
-    first = summed.get(CHAIN[0]) or next(iter(summed.values()), None)
+    first = summed.get(chain[0]) or next(iter(summed.values()), None)
     kept = summed[before]["out"]["seconds"] if before else 0.0
     total = (first["in"]["seconds"] if first else 0.0) + restated
     lost = sum(r["seconds"] for r in rejected.values())
@@ -87,6 +95,12 @@ def batch_ledger(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str,
         "rejected": dict(sorted(rejected.items())),
         "restated_s": _seconds(restated),
     }
+
+
+def _alternative(name: str, chain: Sequence[str], summed: Mapping[str, Any]) -> bool:
+    """Whether another stage of the same kind (``*.align`` of another image) stands in for this one."""
+    kind = name.partition(".")[2]
+    return any(other in summed for other in chain if other != name and other.partition(".")[2] == kind)
 
 
 def _tolerance(ledger: Mapping[str, Any]) -> float:

@@ -7,12 +7,13 @@ sealing the same content again changes nothing, other content is an error.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow.compute as pc
 from pydantic import Field
 
-from release.ledger import CHAIN, batch_ledger
+from release.ledger import CHAIN, CHAINS, batch_ledger
 from release.seals import BATCH_KEY, FORMAT, batch_uri
 from stagekit.folder import read_files
 from stagekit.inputs import Input
@@ -36,7 +37,8 @@ def run(ctx: Context[SealParams]) -> None:
     p = ctx.params
     uri = batch_uri(p.root, p.dataset, p.language, p.key)
     folders = {str(i.success["fingerprint"]): i for i in ctx.inputs if i.success}
-    _check_lineage(folders)
+    chain = CHAINS.get(p.dataset, CHAIN)
+    _check_lineage(folders, chain)
     stages: dict[str, list[dict[str, Any]]] = {}
     for name, folder in sorted(folders.items()):
         ctx.enter(name)
@@ -48,7 +50,7 @@ def run(ctx: Context[SealParams]) -> None:
         stages.setdefault(success["stage"], []).append(entry)
     ledgers = {s: [f.success["ledger"] for f in folders.values() if f.success and f.success["stage"] == s] for s in stages}
     try:
-        ledger = batch_ledger(ledgers)
+        ledger = batch_ledger(ledgers, chain)
         _check_segments(ctx.inputs, ledger["kept"]["seconds"])
     except StageError as error:
         raise StageError(f"batch {p.dataset}/{p.language}/{p.key} is not sealed: {error}") from None
@@ -77,13 +79,18 @@ def run(ctx: Context[SealParams]) -> None:
         )
 
 
-def _check_lineage(folders: dict[str, Input]) -> None:
-    """Every stage folder that one of the batch was made from is in the batch too."""
+def _check_lineage(folders: dict[str, Input], chain: Sequence[str]) -> None:
+    """Every stage folder that one of the batch was made from is in the batch too.
+
+    What earlier batches hold (``known=``) is not.
+    """
     for folder in folders.values():
         success = folder.success or {}
-        if success["stage"] not in CHAIN:
+        if success["stage"] not in chain:
             continue
         for source in success["inputs"]:
+            if source["role"] == "known":
+                continue
             made_by = source["uri"].rstrip("/").rpartition("/")[2]
             if len(made_by) == 32 and all(c in "0123456789abcdef" for c in made_by) and made_by not in folders:
                 raise StageError(f"{folder.uri} was made from {source['uri']}, which is not among the folders to seal")

@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +62,20 @@ def write_fetched(folder: Path, audio: dict[str, NDArray[np.float32]], texts: di
     return folder
 
 
-def run(stage: str, inputs: list[str], out: Path) -> Path:
+def command_of(stage: str, inputs: list[str], out: Path) -> tuple[list[str], dict[str, str]]:
     receipt = out / f"{stage}.json"
     command = [sys.executable, "-m", "align", stage, "--output", str(out / stage), "--receipt", str(receipt), "--quiet"]
     for uri in inputs:
         command += ["--input", uri]
     path = os.pathsep.join(str(REPO / "containers" / p) for p in ("stagekit", "align"))
-    command += ["--workers", "2"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    return [*command, "--workers", "2"], {**os.environ, "PYTHONPATH": path}
+
+
+def run(stage: str, inputs: list[str], out: Path) -> Path:
+    command, env = command_of(stage, inputs, out)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return Path(json.loads(receipt.read_text())["output"])
+    return Path(json.loads((out / f"{stage}.json").read_text())["output"])
 
 
 def rows(folder: Path, table: str) -> list[dict[str, Any]]:
@@ -145,3 +151,27 @@ def test_a_second_run_elsewhere_gives_the_same_bytes(folders: dict[str, Path], t
         assert before.name == after.name
         for file in before.glob("*.parquet"):
             assert file.read_bytes() == (after / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("stage", ["recognize", "align", "score"])
+def test_a_killed_stage_leaves_nothing_and_its_rerun_gives_the_same_bytes(
+    stage: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """SIGKILL to the stage and its workers, early and late in its work."""
+    before = {"recognize": "heard", "align": "aligned", "score": "scored"}[stage]
+    inputs = [str(folders[k]) for k in ("fetched", "heard", "aligned")[: ("recognize", "align", "score").index(stage) + 1]]
+    started = time.monotonic()
+    whole = run(stage, inputs, tmp_path / "whole")
+    took = time.monotonic() - started
+    command, env = command_of(stage, inputs, tmp_path)
+    for share in (0.3, 0.7):
+        process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(took * share)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not list((tmp_path / stage).glob("*/_SUCCESS.json")) and not (tmp_path / f"{stage}.json").exists()
+    after = run(stage, inputs, tmp_path)
+    assert after.name == whole.name == folders[before].name
+    for file in folders[before].glob("*.parquet"):
+        assert file.read_bytes() == (after / file.name).read_bytes(), file.name

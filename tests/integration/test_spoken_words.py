@@ -1,0 +1,38 @@
+"""The spoken words' harvest through a running scheduler: 25 real clips in three shards, one model, every word placed."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+import pytest
+
+from .conftest import SPOKEN, World
+
+pytestmark = [pytest.mark.allow_hosts(["127.0.0.1", "::1", "localhost"]), pytest.mark.timeout(3600)]
+CORPUS = "spoken_words/ru"
+
+
+def test_a_release_of_common_voice_becomes_words_with_times(world: World) -> None:
+    world.api.pause(SPOKEN, False)
+    run_id = world.api.trigger(SPOKEN, key="2025.01")
+    assert world.finish(SPOKEN, run_id) == "success", world.why(SPOKEN, run_id)
+    seal = world.batch("2025.01", CORPUS)
+    assert seal is not None and {s: len(f) for s, f in seal["stages"].items()} == {
+        "ingest.voices": 1, "ingest.prepare": 3, "words.train": 1, "words.align": 3,
+    }  # fmt: skip
+    # The list has 100 rows, of which 75 name clips that are not there.
+    assert seal["ledger"]["in"]["units"] == 100 and seal["ledger"]["rejected"]["no_audio"]["units"] == 75
+    folders = [world.root / f"batches/{CORPUS}/2025.01" / f["path"] for f in seal["stages"]["words.align"]]
+    files = [file for folder in folders for file in folder.glob("sentence_words-*.parquet")]
+    words = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert len(words) > 200 and all(0 <= w["start_s"] < w["end_s"] for w in words)
+    assert seal["ledger"]["kept"]["seconds"] > 100
+
+
+def test_what_a_sealed_month_holds_is_not_taken_again_and_a_month_without_a_release_is_sealed(world: World) -> None:
+    again = str(world.batch("2025.01", CORPUS) and next((world.root.parent / "config").glob("sources.yaml")).read_text())
+    location = again.split("location: ")[1].splitlines()[0]
+    for month, conf in (("2025.02", {"location": location, "version": "6.1"}), ("2025.03", {})):
+        run_id = world.api.trigger(SPOKEN, key=month, conf=conf)
+        assert world.finish(SPOKEN, run_id) == "success", world.why(SPOKEN, run_id)
+        seal = world.batch(month, CORPUS)
+        assert seal is not None and seal["ledger"]["kept"]["seconds"] == 0, month

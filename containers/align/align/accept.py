@@ -11,7 +11,7 @@ from stagekit.tables import SAMPLE_RATE, Reason
 REACH = 2
 """Neighbours on each side that a word's score is smoothed with: one short word says little by itself."""
 
-HEARD_MARGIN = 0.7
+HEARD_MARGIN = 2.0
 """A word that a recogniser heard there without knowing the document may have a score lower by this."""
 LEAST_TOTAL = -180.0
 """Log-likelihood ratio of a whole word: the worst of 3,521 right words, degraded audio included, had -174 (tuning side)."""
@@ -73,7 +73,7 @@ def _fault(row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: t
     least = min_score[place.anchored]
     if score < least:
         return f"{word} has a score of {score:.2f}, below {least:g}"
-    if place.score * frames < LEAST_TOTAL:
+    if place.score * frames < LEAST_TOTAL * (2.0 if place.anchored and min_score[1] < min_score[0] else 1.0):
         return f"{word} by itself has a log-likelihood ratio of {place.score * frames:.0f}, below {LEAST_TOTAL:g}"
     if len(place.phones) > 1 and frames > LONGEST_PHONE * len(place.phones):
         return f"{word} takes {frames / 100:.2f} s, over {LONGEST_PHONE * 10:.0f} ms a phone"

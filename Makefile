@@ -16,7 +16,7 @@ RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
 DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
-.PHONY: help setup envs demo serve stop test known-answers known-answers-words lint types docs lock clean
+.PHONY: help setup envs demo serve stop images test test-stack known-answers known-answers-words lint types docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ stop: ## Stop the Airflow that `make serve` started
 
 test: setup ## Run all tests, each image's in its own environment (one part: make test PART=containers/align)
 	@$(PYTHON) scripts/run_tests.py $(PART)
+
+images: .venvs/airflow/.stamp ## Build the images that changed, with Docker (one: ONLY=align; to a registry: PUSH=europe-docker.pkg.dev/…)
+	@$(PY) -m scripts.images $(ONLY) $(if $(PUSH),--push $(PUSH))
+
+test-stack: setup images ## Test the images, the docker and kubernetes runners and docker-compose.yaml on this machine's Docker engine
+	@$(PYTHON) scripts/run_tests.py stack
 
 known-answers: envs ## Measure the pipeline on recordings whose answers are known (an hour or more; less: make known-answers ARGS="--minutes 3 --hour 0")
 	@.venvs/align/bin/python tests/known_answers/run.py $(ARGS)

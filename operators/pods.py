@@ -16,12 +16,15 @@ This module is imported by workers only: Kubernetes' client takes seconds to imp
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import detect_pod_terminate_early_issues
 from airflow.providers.google.cloud.operators.kubernetes_engine import GKEStartPodOperator
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from kubernetes.client import models as k8s
+from kubernetes.client.exceptions import ApiException
 
 from operators import images
 from operators.docker_runner import PASSED_ON
@@ -68,6 +71,8 @@ class StagePod:
             AirflowException: the pod was lost on the way; the message says how.
         """
         operator = cast(KubernetesPodOperator, self)
+        if event["status"] in ("error", "timeout"):
+            self._give_up_waiting(context, event)
         try:
             operator.trigger_reentry(context, event)
         except TaskDeferred:
@@ -77,6 +82,30 @@ class StagePod:
                 first = str(error).strip().partition("\n")[0]
                 raise AirflowException(self.lost or f"pod {event['name']} was lost: {first}") from error
         return self.stage_exit or Exit(0, "")
+
+    def _give_up_waiting(self, context: Context, event: dict[str, Any]) -> None:
+        """Delete a pod that should long have started.
+
+        The provider's own re-entry waits for such a pod's end without a limit (cncf-kubernetes 10.25, ``_clean``), and would hold
+        a worker for as long.
+
+        Raises:
+            AirflowException: it was given up; the message says what it waited for.
+        """
+        operator = cast(KubernetesPodOperator, self)
+        try:
+            pod = operator.hook.get_pod(event["name"], event["namespace"])
+        except ApiException as error:
+            if error.status == 404:
+                return
+            raise
+        scheduled = any(c.type == "PodScheduled" and c.status == "True" for c in pod.status.conditions or [])
+        limit = (operator.schedule_timeout_seconds or 0) + (operator.startup_timeout_seconds if scheduled else 0)
+        late = datetime.now(UTC) - pod.metadata.creation_timestamp >= timedelta(seconds=limit)
+        often = event.get("_redefer_count", 0) >= operator.MAX_REDEFER_ATTEMPTS
+        if pod.status.phase == "Pending" and (late or often or detect_pod_terminate_early_issues(pod)):
+            self.cleanup(pod, pod, context=context)
+            raise AirflowException(self.lost)
 
     def on_kill(self) -> None:
         """Delete the pod."""

@@ -48,7 +48,7 @@ PROFILES = {
         memory_gib=4,  # a month's tables in Arrow, and Great Expectations' copy in pandas
         disk_gib=10,  # tables only
         schedule_timeout_s=600,  # a CPU node is up in one to three minutes; ten outlast a zone's short lack of them
-        startup_timeout_s=300,  # images are under 1 GB (docs/architecture.md): pulled in well under a minute
+        startup_timeout_s=300,  # images are up to 1.2 GB: pulled and unpacked within a minute
         timeout=timedelta(hours=6),
     ),
     "cpu": Profile(

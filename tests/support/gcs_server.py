@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         metadata = said if rewrite else said.get("metadata", {})
         thing = Thing(data, next(self.cloud.generations), dict(metadata), time.time())
         if not rewrite and said.get("crc32c") not in (None, thing.crc32c):
-            raise Refused(400, f"Provided CRC32C \"{said['crc32c']}\" doesn't match calculated CRC32C \"{thing.crc32c}\".")
+            raise Refused(400, f'Provided CRC32C "{said["crc32c"]}" doesn\'t match calculated CRC32C "{thing.crc32c}".')
         self.cloud.objects[bucket, name] = thing
         about = self._about(bucket, name, thing)
         if rewrite:
@@ -294,11 +294,21 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, headers, thing.data
 
     def _list(self, bucket: str) -> tuple[int, dict[str, str], bytes]:
-        prefix = self.query.get("prefix", "")
-        names = [n for n in self.cloud.names(bucket) if n.startswith(prefix) and n > self.query.get("pageToken", "")]
-        answer: dict[str, Any] = {"items": [self._about(bucket, n, self.cloud.objects[bucket, n]) for n in names[:PAGE]]}
+        """A page of objects; with a delimiter, what lies deeper is folded into prefixes."""
+        prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter")
+        folded: dict[str, bool] = {}
+        for name in self.cloud.names(bucket):
+            if name.startswith(prefix):
+                inner = name[len(prefix) :].partition(delimiter) if delimiter else (name, "", "")
+                folded[prefix + inner[0] + inner[1] if inner[1] else name] = bool(inner[1])
+        names = [n for n in sorted(folded) if n > self.query.get("pageToken", "")]
+        page = names[:PAGE]
+        answer: dict[str, Any] = {
+            "items": [self._about(bucket, n, self.cloud.objects[bucket, n]) for n in page if not folded[n]],
+            "prefixes": [n for n in page if folded[n]],
+        }
         if len(names) > PAGE:
-            answer["nextPageToken"] = names[PAGE - 1]
+            answer["nextPageToken"] = page[-1]
         return self._json(answer)
 
     def _about(self, bucket: str, name: str, thing: Thing) -> dict[str, Any]:
@@ -315,13 +325,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(port: int = 0) -> Iterator[Cloud]:
+def serve(port: int = 0, host: str = "127.0.0.1") -> Iterator[Cloud]:
     """A running server; it ends with the block."""
     cloud = Cloud()
     handler = type("Handler", (_Handler,), {"cloud": cloud})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = ThreadingHTTPServer((host, port), handler)
     server.daemon_threads = True
-    cloud.url = f"http://127.0.0.1:{server.server_address[1]}"
+    cloud.url = f"http://{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

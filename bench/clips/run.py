@@ -4,9 +4,9 @@ Run from the repository's root; needs Debian's ``sox``, ``libsox-fmt-mp3`` and `
 PYTHONPATH=containers/stagekit:containers/keywords:tests/containers:tests/containers/keywords \
     .venvs/keywords/bin/python bench/clips/run.py --sentences 400 --write
 
-Sentences are the recordings of Common Voice in the tests, each taken as often as the number asked for needs; words lie in them in
-proportion to their letters (where a cut falls does not change what it costs). Both sides get the same words, cores and decoder
-input. CPU seconds are those of all processes; wall time shares the machine with whatever else runs.
+Sentences are recordings of Common Voice (the tests', or a release's with ``--release``), each taken as often as the number asked
+for needs; words lie in them in proportion to their letters (where a cut falls does not change what it costs). Both sides get the same words and cores. CPU seconds are
+those of all processes; wall time shares the machine with whatever else runs.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ RESULTS = Path(__file__).parents[1] / "results" / "clips.md"
 TOOLS = ("sox", "soxi", "opusenc")
 
 
-def corpus(wanted: int) -> list[tuple[dict[str, Any], bytes, list[dict[str, Any]]]]:
-    """So many (row of sentences, bytes, rows of sentence_words)."""
+def corpus(wanted: int, folders: list[Path]) -> list[tuple[dict[str, Any], bytes, list[dict[str, Any]]]]:
+    """So many (row of sentences, bytes, rows of sentence_words) of the releases whose lists lie in these folders."""
     real = []
-    for release in sorted(REAL.glob("cv-corpus-*/en")):
+    for release in folders:
         with open(release / "validated.tsv", encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
                 path = release / "clips" / row["path"]
+                if not path.is_file() or not row["sentence"].split():
+                    continue
                 real.append((row["sentence"].strip('"'), path.read_bytes(), len(decode(path)) / 16000))
     found = []
     for n in range(wanted):
@@ -123,23 +125,24 @@ def spectral_distance_db(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(levels[0] - levels[1])[loud].mean())
 
 
-def complexities(sentences: list[Any], clips: int) -> list[tuple[int, float, float, float]]:
-    """(complexity, CPU ms a clip, bytes a clip, spectral distance to the source) of libopus on the same clips."""
+def complexities(sentences: list[Any], clips: int) -> list[tuple[int, float, float, float, float]]:
+    """(complexity, CPU ms a clip, bytes a clip, SNR dB, spectral distance to the source) of libopus on the same clips."""
     import io
 
     import soundfile
 
-    sounds = [cut.decode_48k(a) for _, a, _ in sentences[:20]]
+    sounds = [cut.decode_48k(a, s["samples"]) for s, a, _ in sentences[:20]]
     pieces = [s[i : i + 48000] for s in sounds for i in range(0, len(s) - 48000, 12000)][:clips]
     found = []
     for level in (0, 3, 5, 7, 10):
-        opus._encoder().complexity = level
+        encoder = opus.Encoder(level)
         at = time.process_time()
-        files = [opus.encode(p, p[:0], str(n)) for n, p in enumerate(pieces)]
+        files = [opus.encode(p, p[:0], str(n), encoder) for n, p in enumerate(pieces)]
         spent = (time.process_time() - at) / len(pieces)
-        apart = [spectral_distance_db(p, soundfile.read(io.BytesIO(f))[0]) for p, f in zip(pieces, files, strict=True)]
-        found.append((level, spent * 1000, float(np.mean([len(f) for f in files])), float(np.mean(apart))))
-    opus._encoder().complexity = opus.COMPLEXITY
+        decoded = [soundfile.read(io.BytesIO(f))[0] for f in files]
+        apart = np.mean([spectral_distance_db(p, d) for p, d in zip(pieces, decoded, strict=True)])
+        snr = np.median([10 * np.log10(np.sum(p**2) / np.sum((p - d) ** 2)) for p, d in zip(pieces, decoded, strict=True)])
+        found.append((level, spent * 1000, float(np.mean([len(f) for f in files])), float(snr), float(apart)))
     return found
 
 
@@ -147,13 +150,16 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--release", type=Path, help="folder of a validated.tsv and clips/; default: the tests' English clips")
     parser.add_argument("--original-clips", type=int, default=60)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     args = parser.parse_args()
     if missing := [t for t in TOOLS if shutil.which(t) is None]:
         raise SystemExit(f"not there: {', '.join(missing)}; apt-get install sox libsox-fmt-mp3 opus-tools")
-    sentences = corpus(args.sentences)
+    sentences = corpus(args.sentences, [args.release] if args.release else sorted(REAL.glob("cv-corpus-*/en")))
+    source = "a release's" if args.release else "the tests'"
+    seconds = sum(s["duration_s"] for s, _, _ in sentences) / len(sentences)
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name)
         clips, wall, cpu, picks, stages = ours(tmp, sentences, args.workers)
@@ -164,24 +170,25 @@ def main() -> None:
         "# Clips: selecting, cutting and encoding",
         "",
         f"`bench/clips/run.py --sentences {args.sentences}`, {platform.machine()}, Python {platform.python_version()}, "
-        f"{args.workers} workers on {len(os.sched_getaffinity(0))} cores; {clips} clips of {args.sentences} sentences here, "
-        f"{theirs} of these the original's way.",
+        f"{args.workers} workers on {len(os.sched_getaffinity(0))} cores; {clips} clips of "
+        f"{args.sentences} sentences ({source}, {seconds:.1f} s each), "
+        f"{theirs} of these the original's way. CPU: of all processes, their starts included.",
         "",
         "| | clips | wall s | clips a second | CPU ms a clip |",
         "|---|---|---|---|---|",
-        f"| here: `select` and `cut` (Opus, and FLAC at 16 kHz) | {clips} | {wall:.1f} | {rate:.0f} | {1000 * cpu / clips:.2f} |",
+        f"| `select` and `cut` (Opus, and FLAC at 16 kHz) | {clips} | {wall:.1f} | {rate:.0f} | {1000 * cpu / clips:.2f} |",
         f"| the original's way | {theirs} | {their_wall:.1f} | {their_rate:.1f} | {1000 * their_cpu / theirs:.1f} |",
         f"| ratio | | | {rate / their_rate:.1f} | {their_cpu / theirs / (cpu / clips):.1f} |",
         "",
-        f"Of the CPU time here: `select` {1000 * stages['select'] / clips:.2f} ms a clip, `cut` {1000 * stages['cut'] / clips:.2f}.",
+        f"Of the CPU time: `select` {1000 * stages['select'] / clips:.2f} ms a clip, `cut` {1000 * stages['cut'] / clips:.2f}.",
         "",
         "libopus at 32 kbit/s on the same clips; distance: mean difference of levels to the source, 20 bands to 8 kHz:",
         "",
-        "| complexity | CPU ms a clip | bytes a clip | distance dB |",
-        "|---|---|---|---|",
+        "| complexity | CPU ms a clip | bytes a clip | SNR dB (median) | distance dB |",
+        "|---|---|---|---|---|",
         *(
-            f"| {level}{' (used)' if level == opus.COMPLEXITY else ''} | {ms:.2f} | {size:.0f} | {apart:.2f} |"
-            for level, ms, size, apart in levels
+            f"| {level}{' (used)' if level == opus.COMPLEXITY else ''} | {ms:.2f} | {size:.0f} | {snr:.1f} | {apart:.2f} |"
+            for level, ms, size, snr, apart in levels
         ),
         "",
     ]  # fmt: skip

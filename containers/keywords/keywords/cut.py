@@ -139,7 +139,7 @@ _SAME = (
 def cut_sentence(job: Job) -> list[tuple[dict[str, Any], dict[str, Any]]] | tuple[Reason, str]:
     """Rows of ``clips`` and ``clip_audio`` for each pick, or why there are none."""
     try:
-        sound = decode_48k(job.audio)
+        sound = decode_48k(job.audio, job.sentence["samples"])
     except AudioError as error:
         return Reason.AUDIO_CORRUPT, str(error)
     low = to_16k(sound)
@@ -166,7 +166,7 @@ def _files(sound: np.ndarray, low: np.ndarray, start: int, end: int, name: str) 
     """(Ogg Opus, FLAC) of samples [start, end) at 16 kHz of a sentence; outside of it there is silence."""
     opus = encode(stretch(sound, start * UP, end * UP), sound[max(0, end * UP) : max(0, end * UP) + RATE // 10], name)
     file = io.BytesIO()
-    soundfile.write(file, stretch(low, start, end), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, stretch(low, start, end), SAMPLE_RATE, format="FLAC", subtype="PCM_16", compression_level=0.0)
     return opus, file.getvalue()
 
 
@@ -180,12 +180,38 @@ def stretch(samples: np.ndarray, start: int, end: int) -> np.ndarray:
     return padded
 
 
-def decode_48k(data: bytes) -> np.ndarray:
-    """A file's samples: float32 at 48 kHz mono, shape (n,), decoded as :mod:`stagekit.audio` does but for the rate.
+def decode_48k(data: bytes, samples: int) -> np.ndarray:
+    """A file's samples: float32 at 48 kHz mono, shape (n,).
+
+    In this process, by libsndfile, where that gives as many samples as ffmpeg did when the clip was checked: for MP3 the two are
+    then 100 dB and more alike (tested on real clips), and a process costs more than the decoding. All else
+    is decoded by ffmpeg, as :mod:`stagekit.audio` does but for the rate.
+
+    Args:
+        data: the file.
+        samples: what ffmpeg gave at 16 kHz (``sentences.samples``).
 
     Raises:
         AudioError: nothing can be decoded.
     """
+    found = _in_process(data)
+    if found is not None and abs(-(-len(found) // UP) - samples) <= 1:
+        return found
+    return _by_ffmpeg(data)
+
+
+def _in_process(data: bytes) -> np.ndarray | None:
+    """The samples as libsndfile decodes them; None for what it cannot, and for several channels."""
+    try:
+        sound, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+    except (soundfile.LibsndfileError, OSError):
+        return None
+    if sound.ndim != 1 or not len(sound):
+        return None
+    return sound if rate == RATE else soxr.resample(sound, rate, RATE, quality="HQ")
+
+
+def _by_ffmpeg(data: bytes) -> np.ndarray:
     with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as file:
         file.write(data)
         file.flush()

@@ -1,19 +1,18 @@
 """Ogg Opus in this process: libopus through its ctypes binding, and the few pages of Ogg around its packets (RFC 7845).
 
 An encoder process a clip, or libsndfile's writer, spends 17 ms of a core on one second (both at the encoder's highest
-complexity); this spends 2 to 3. Figures: ``bench/results/clips.md``.
+complexity); this spends 1.2. Figures: ``bench/results/clips.md``.
 """
 
 from __future__ import annotations
 
-import atexit
+import ctypes
 import hashlib
 import struct
 import zlib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,9 @@ FRAME = 960
 """Samples of a packet: 20 ms."""
 BIT_RATE = 32_000
 """The original's clips have 3.7 kB a second on average (its English: 26 GB in 1957 h), about 29.5 kbit/s."""
-COMPLEXITY = 5
-"""Of 0 to 10. From 7 on libopus also analyses what kind of signal it is, which takes three times as long."""
+COMPLEXITY = 0
+"""Of 0 to 10. From 7 on libopus looks for speech and codes it by a model of the voice, which takes seven times as long and, at
+this rate, lies further from the source by both measures of ``bench/results/clips.md``; below, what it saves is under 0.1 dB."""
 MOST_PACKET = 1500
 _PAGE_SEGMENTS = 255
 _REVERSED = bytes(int(f"{i:08b}"[::-1], 2) for i in range(256))
@@ -41,19 +41,49 @@ def encoder_name() -> str:
     return f"libopus (opuslib-next-bundled {version}, {build}) audio {BIT_RATE // 1000}k vbr complexity {COMPLEXITY}"
 
 
+class Encoder:
+    """libopus' encoder, its state reset before each clip. The binding's own ``encode_float`` copies byte by byte."""
+
+    def __init__(self, complexity: int = COMPLEXITY):
+        """``complexity``: 0 to 10."""
+        from opuslib_next import APPLICATION_AUDIO
+        from opuslib_next.api import ctl, encoder, libopus
+
+        self._api, self._ctl = encoder, ctl
+        self._state = encoder.create_state(RATE, 1, APPLICATION_AUDIO)
+        encoder.encoder_ctl(self._state, ctl.set_bitrate, BIT_RATE)
+        encoder.encoder_ctl(self._state, ctl.set_complexity, complexity)
+        self.lookahead = int(encoder.encoder_ctl(self._state, ctl.get_lookahead))
+        prototype = ctypes.CFUNCTYPE(
+            ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int32
+        )
+        self._encode = prototype(ctypes.cast(libopus.opus_encode_float, ctypes.c_void_p).value or 0)
+        self._packet = np.zeros(MOST_PACKET, dtype=np.uint8)
+
+    def packets(self, samples: np.ndarray) -> list[bytes]:
+        """The packets of whole frames: float32, contiguous, shape (k × 960,).
+
+        Raises:
+            ValueError: libopus refuses them; with its error code.
+        """
+        self._api.encoder_ctl(self._state, self._ctl.reset_state)
+        state, packet = ctypes.cast(self._state, ctypes.c_void_p), self._packet.ctypes.data
+        first, found = samples.ctypes.data, []
+        for at in range(first, first + samples.nbytes, FRAME * 4):
+            size = self._encode(state, at, FRAME, packet, MOST_PACKET)
+            if size < 0:
+                raise ValueError(f"libopus: error {size}")
+            found.append(self._packet[:size].tobytes())
+        return found
+
+
 @cache
-def _encoder() -> Any:
-    """This process's encoder; its state is reset before each clip."""
-    import opuslib_next
-
-    encoder = opuslib_next.Encoder(RATE, 1, opuslib_next.APPLICATION_AUDIO)
-    encoder.bitrate = BIT_RATE
-    encoder.complexity = COMPLEXITY
-    atexit.register(_encoder.cache_clear)  # freed before the binding is
-    return encoder
+def _encoder() -> Encoder:
+    """This process's encoder."""
+    return Encoder()
 
 
-def encode(samples: np.ndarray, after: np.ndarray, clip_id: str) -> bytes:
+def encode(samples: np.ndarray, after: np.ndarray, clip_id: str, encoder: Encoder | None = None) -> bytes:
     """An Ogg Opus file that decodes to exactly as many samples as it is given.
 
     Args:
@@ -61,17 +91,16 @@ def encode(samples: np.ndarray, after: np.ndarray, clip_id: str) -> bytes:
         after: what follows them in the recording, float32, any number: the encoder looks ahead, and the last packet is filled up,
             with these rather than with silence; none of them is heard.
         clip_id: gives the stream's serial number, so that the same clip has the same bytes.
+        encoder: this process's, if None.
     """
-    encoder = _encoder()
-    encoder.reset_state()
-    skip = int(encoder.lookahead)
+    encoder = encoder or _encoder()
+    skip = encoder.lookahead
     packets = -(-(len(samples) + skip) // FRAME)
     padded = np.zeros(packets * FRAME, dtype=np.float32)
     padded[: len(samples)] = samples
     rest = after[: len(padded) - len(samples)]
     padded[len(samples) : len(samples) + len(rest)] = rest
-    raw, step = padded.tobytes(), FRAME * 4
-    encoded = [encoder.encode_float(raw[i * step : (i + 1) * step], FRAME) for i in range(packets)]
+    encoded = encoder.packets(padded)
     serial = int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:4], "little")
     return b"".join(_pages(encoded, serial, skip, len(samples)))
 

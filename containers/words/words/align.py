@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stagekit.stage import Context, Crashed, Params, StageError, stage
-from stagekit.storage import join, local_copy
+from stagekit.storage import join, local_copy, resolve
 from stagekit.tables import Reason
 from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
@@ -94,6 +94,9 @@ def load_model(ctx: Context[Any]) -> Model:
     given = ctx.input("model")
     if given is None:
         raise StageError("no model: give the folder of `words train` as --input model=URI")
+    store, path = resolve(join(given.uri, "model", JSON))
+    if not store.exists(path):
+        raise StageError(f"{given.uri}: no model/{JSON} in it; expected the folder of `words train`")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         for name in (JSON, NPZ):

@@ -56,4 +56,3 @@ def per_frame(curve: F32, frames: int, shift: int, weight: float) -> F32:
     for k in range(-spread, spread + 1):
         best = np.maximum(best, curve[np.clip(nearest + k, 0, len(curve) - 1)])
     return (weight * (best / max(float(curve.mean()), 1e-6) - 1.0)).astype(np.float32)
-

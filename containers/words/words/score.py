@@ -107,7 +107,11 @@ def word_scores(ratio: Array, word: Array) -> tuple[Array, float]:
     return np.bincount(word[spoken], ratio[spoken]) / count, float(ratio[spoken].mean())
 
 
+LEAST_DISTANCE = 0.5
+"""Of median and lower quartile, where a corpus is so uniform that anything new would look odd."""
+
+
 def low(quartiles: list[float], times: float) -> float:
     """The bound of a low score: ``times`` the distance from the median to the lower quartile, below the median."""
     q25, q50 = quartiles
-    return q50 - times * max(q50 - q25, 0.1)
+    return q50 - times * max(q50 - q25, LEAST_DISTANCE)

@@ -241,7 +241,7 @@ def test_training_refuses_what_it_cannot_learn_from(corpus: Corpus, tmp_path: Pa
     few = write_folder(tmp_path / "few", [(u.row(), u.audio) for u in corpus.utterances[:24]])
     assert "24 usable sentences; training needs 25" in fails("train", [str(few)], tmp_path / "a", SMALL)
     assert "no model" in fails("align", [str(few)], tmp_path / "b")
-    assert "no model in" in fails("align", [str(few), f"model={few}"], tmp_path / "c")
+    assert "no model/model.json" in fails("align", [str(few), f"model={few}"], tmp_path / "c")
 
 
 def test_training_survives_a_third_of_wrong_texts(corpus: Corpus, tmp_path: Path) -> None:

@@ -175,6 +175,14 @@ def test_a_pod_that_never_starts_says_what_it_waits_for(cluster: Cluster, monkey
     assert gone(cluster)
 
 
+def test_an_image_that_cannot_be_pulled_is_said_at_once(cluster: Cluster) -> None:
+    """Left to the provider, a worker would wait for the end of a pod that never begins."""
+    cluster.faults.append(Fault("no_image", "ingest-discover"))
+    with pytest.raises(AirflowException, match="did not start .Pending: ErrImagePull"):
+        run(make(), context())
+    assert gone(cluster)
+
+
 @pytest.mark.parametrize(("kind", "words"), [("preempt", "taken away: Terminated"), ("vanish", "was lost|not found")])
 def test_a_node_that_is_taken_away_costs_a_try_and_no_byte(cluster: Cluster, cloud: Any, kind: str, words: str) -> None:
     """Half-way: the stage waits for its store then. The retry makes a new pod and ends well."""

@@ -33,8 +33,8 @@ class Fault:
     """Something that goes wrong `times` times.
 
     kinds: status (of a request of `method` whose path contains `path`; value: code) · cut (a log ends after `value` bytes) ·
-    pending (a pod whose name contains `path` is never scheduled) · preempt (it is taken away after `value` seconds of running) ·
-    vanish (likewise, and nothing of it is left)."""
+    and of a pod whose name contains `path`: pending (it is never scheduled) · no_image (its image cannot be pulled) · preempt
+    (it is taken away after `value` seconds of running) · vanish (likewise, and nothing of it is left)."""
 
     kind: str
     path: str = ""
@@ -146,6 +146,10 @@ class _Node(threading.Thread):
             self.status("Pending", conditions=[condition])
             return
         base = spec["containers"][0]
+        if cluster.fault("no_image", path=self.name_):
+            waiting = {"reason": "ErrImagePull", "message": f"{base['image']}: not found"}
+            self.status("Pending", {"waiting": waiting}, conditions=[{"type": "PodScheduled", "status": "True"}])
+            return
         client = docker.from_env()
         self.status(
             "Pending", {"waiting": {"reason": "ContainerCreating"}}, conditions=[{"type": "PodScheduled", "status": "True"}]

@@ -5,8 +5,8 @@ PYTHONPATH=containers/stagekit:containers/keywords:tests/containers:tests/contai
     .venvs/keywords/bin/python bench/clips/run.py --sentences 400 --write
 
 Sentences are recordings of Common Voice (the tests', or a release's with ``--release``), each taken as often as the number asked
-for needs; words lie in them in proportion to their letters (where a cut falls does not change what it costs). Both sides get the same words and cores. CPU seconds are
-those of all processes; wall time shares the machine with whatever else runs.
+for needs; words lie in them in proportion to their letters (where a cut falls does not change what it costs). Both sides get the
+same words and cores. CPU seconds are those of all processes; wall time shares the machine with whatever else runs.
 """
 
 from __future__ import annotations

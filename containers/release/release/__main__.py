@@ -6,7 +6,7 @@ import sys
 
 from stagekit.cli import main
 
-STAGES = {name: f"release.{name}" for name in ("seal", "collect", "split", "package", "publish")}
+STAGES = {name: f"release.{name}" for name in ("seal", "collect", "split", "split_speakers", "package", "publish")}
 
 if __name__ == "__main__":
     command = sys.argv[1] if len(sys.argv) > 1 else ""

@@ -9,7 +9,7 @@ key of a losing split is left out (:attr:`Decision.conflicts`). So no key is eve
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +22,18 @@ PRECEDENCE = ("test", "dev", "train")
 
 @dataclass
 class Graph:
-    """Keys that are connected: ``sets`` holds all of them, ``keys`` those of each recording (its own included)."""
+    """Keys that are connected: ``sets`` holds all of them, ``keys`` those of each recording (its own included).
+
+    ``unit``: what is assigned, ``recording`` or ``speaker``; the first part of its own key.
+    """
 
     sets: DisjointSets = field(default_factory=DisjointSets)
     keys: dict[str, set[str]] = field(default_factory=dict)
+    unit: str = "recording"
 
     def add(self, recording_id: str, key: str | None = None) -> None:
         """A recording, and one of its keys."""
-        own = f"recording:{recording_id}"
+        own = f"{self.unit}:{recording_id}"
         self.keys.setdefault(recording_id, {own})
         self.sets.add(own)
         if key is not None:
@@ -105,16 +109,21 @@ def decide(graph: Graph, assigned: Mapping[str, str], salt: str, dev: float, tes
         dev: share of new groups drawn for dev.
         test: share drawn for test.
     """
+    return settle(graph, assigned, lambda root: draw(salt, root, dev, test))
+
+
+def settle(graph: Graph, assigned: Mapping[str, str], choose: Callable[[str], str]) -> Decision:
+    """Splits for all units of a graph, where ``choose`` gives that of a new group, named by its smallest key."""
     new: dict[str, str] = {}
     winner: dict[str, str] = {}
     for root, keys in graph.sets.groups().items():
         before = {assigned[k] for k in keys if k in assigned}
-        winner[root] = next((s for s in PRECEDENCE if s in before), "") or draw(salt, root, dev, test)
+        winner[root] = next((s for s in PRECEDENCE if s in before), "") or choose(root)
         new.update({k: winner[root] for k in keys if k not in assigned})
     split: dict[str, str] = {}
     conflicts: dict[str, str] = {}
     for recording_id, own in sorted(graph.keys.items()):
-        chosen = winner[graph.sets.find(f"recording:{recording_id}")]
+        chosen = winner[graph.sets.find(f"{graph.unit}:{recording_id}")]
         losing = sorted(k for k in own if assigned.get(k, chosen) != chosen)
         if losing:
             conflicts[recording_id] = (

@@ -466,12 +466,50 @@ CLIP_AUDIO = Table(
     ),
 )
 
+CLIP_SPLITS = Table(
+    "clip_splits",
+    "one spoken-word clip of a release and its split; the file has the number of the file of `clips`, and its order",
+    ("clip_id",),
+    (
+        Column("clip_id", _s, "clip"),
+        Column("word", _s, "the keyword"),
+        Column("speaker_id", _s, "speaker as the source names them"),
+        Column("gender", _s, "`female`, `male` or `other` (not stated, or neither): what most of the speaker's clips state"),
+        Column("split", _s, "`train`, `dev` or `test`: of the speaker, the same for every word and release"),
+        Column("split_mswc", _s, "the original's way, word by word: a speaker may be in several splits over the words"),
+    ),
+)
+
+WORD_SPLITS = Table(
+    "word_splits",
+    "one keyword and how far its splits are from their targets",
+    ("word",),
+    (
+        Column("word", _s, "the keyword"),
+        Column("clips", _i, "clips of it in the release"),
+        Column("speakers", _i, "speakers of them; ids that belong to one person count once"),
+        *(Column(s, _i, f"clips in {s}") for s in ("train", "dev", "test")),
+        Column("dev_target", _f, "clips that dev should have"),
+        Column("test_target", _f, "clips that test should have"),
+        *(
+            Column(f"{s}_{g}{t}", _f if t else _i, f"{s}: clips of {g} speakers{', as they should be' if t else ''}")
+            for s in ("dev", "test")
+            for g in ("female", "male")
+            for t in ("", "_target")
+        ),
+        Column("dev_hash", _i, "clips that dev would have if a salted hash alone had drawn the speakers"),
+        Column("test_hash", _i, "clips that test would have then"),
+    ),
+)
+
 REJECTIONS = Table(
     "rejections",
     "one input, or part of one, that stopped here",
     ("unit", "id", "start_s", "stage", "reason"),
     (
-        Column("unit", _s, "`item`, `recording`, `document`, `segment`, `reading`, `sentence`, `word`, `keyword` or `clip`"),
+        Column(
+            "unit", _s, "`item`, `recording`, `document`, `segment`, `reading`, `sentence`, `word`, `keyword`, `clip`, `speaker`"
+        ),
         Column("id", _s, "its id; for a stretch of a recording the recording_id"),
         Column("parent_id", _s, "the unit it belongs to (document of a stretch, item of a recording)", True),
         Column("start_s", _f, "start of the stretch, or 0"),
@@ -503,7 +541,8 @@ ASSIGNMENTS = Table(
         Column(
             "group_key",
             _s,
-            "`recording:<recording_id>`, `item:<source>:<identifier>`, `creator:<name>` or `cluster:<kind>:<cluster_id>`",
+            "`recording:<recording_id>`, `item:<source>:<identifier>`, `creator:<name>`, `cluster:<kind>:<cluster_id>`; "
+            "of spoken words `speaker:<speaker_id>` or `audio:<audio_id>`",
         ),
         Column("split", _s, "`train`, `dev` or `test`"),
         Column("since", _s, "version of the release that first assigned it"),
@@ -531,12 +570,26 @@ RELEASE_SEGMENTS = Table(
     ),
 )
 
+RELEASE_CLIPS = Table(
+    "release_clips",
+    "one spoken word that is in a release, as packed; its audio columns are in the release's card",
+    ("clip_id",),
+    (
+        *CLIPS.columns,
+        Column("split", _s, "`train`, `dev` or `test`: of the speaker, the same for every word and release"),
+        Column("subset", _s, "`words`"),
+        Column("license_group", _s, "`by` (CC BY, public domain, CC0) or `by-sa`"),
+        Column("batch", _s, "harvest batch that brought the sentence, YYYY.MM"),
+    ),
+    seconds="speech_s",
+)
+
 ORIGINS = Table(
     "origins",
     "one unit of a collected corpus and the batch that brought it first",
     ("unit", "id"),
     (
-        Column("unit", _s, "`item`, `recording` or `document`"),
+        Column("unit", _s, "`item`, `recording`, `document` or `sentence`"),
         Column("id", _s, "its id"),
         Column("batch", _s, "harvest batch, YYYY.MM: the earliest that holds it; its rows are taken from there"),
     ),
@@ -549,7 +602,7 @@ SHARDS = Table(
     (
         Column("path", _s, "in the release: `data/<subset>-<license group>/<split>-NNNNN-<start of sha256>.parquet`"),
         Column("sha256", _s, "of the file: its name under `<root>/shards/<dataset>/<language>/`"),
-        Column("subset", _s, "`clean` or `noisy`"),
+        Column("subset", _s, "`clean` or `noisy`; of spoken words `words`"),
         Column("license_group", _s, "`by` or `by-sa`"),
         Column("split", _s, "`train`, `dev` or `test`"),
         Column("rows", _i, "clips in it"),
@@ -564,7 +617,7 @@ SHARD_ROWS = Table(
     "one clip of a release and the packed file that holds it",
     ("segment_id",),
     (
-        Column("segment_id", _s, "clip"),
+        Column("segment_id", _s, "the row's id; of spoken words its clip_id"),
         Column("digest", _s, "sha256 over all columns of its row but the audio: whether the packed row is still right"),
         Column("shard", _s, "sha256 of its packed file"),
     ),
@@ -589,10 +642,13 @@ TABLES: dict[str, Table] = {
         PICKS,
         CLIPS,
         CLIP_AUDIO,
+        CLIP_SPLITS,
+        WORD_SPLITS,
         REJECTIONS,
         CLUSTERS,
         ASSIGNMENTS,
         RELEASE_SEGMENTS,
+        RELEASE_CLIPS,
         ORIGINS,
         SHARDS,
         SHARD_ROWS,

@@ -1,0 +1,282 @@
+"""Stage ``split_speakers``: which speakers of spoken words are in train, dev and test, for every word and release the same.
+
+Speakers joined by a file that both handed in are one group. A group keeps what it was given (:mod:`release.assignments`); the
+splits of new ones are chosen together so that every word comes near its shares and dev and test have as many women as men
+(:mod:`release.speakers`), and are then in the record for ever. ``word_splits`` and ``report.json`` say how far that came, beside
+a salted hash. The original's way, word by word, is a column of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, model_validator
+
+from release.assignments import extend, splits_uri
+from release.groups import Decision, Graph, draw, settle
+from release.speakers import (
+    DEV,
+    FEMALE,
+    GENDERS,
+    MALE,
+    OTHER,
+    SPLITS,
+    TEST,
+    Counts,
+    Targets,
+    count,
+    distance,
+    gender_class,
+    legacy,
+    optimise,
+    targets,
+)  # fmt: skip
+from release.versions import VERSION
+from stagekit.errors import EmptyInput
+from stagekit.folder import ROW_GROUP, check_schema
+from stagekit.stage import RUNTIME, Context, Params, stage
+from stagekit.tables import TABLES, Reason
+
+BATCH = 100_000
+
+
+class SplitSpeakersParams(Params):
+    """Shares, and the release they are for."""
+
+    dataset: str = Field(pattern=r"[a-z0-9_]+", description="such as spoken_words")
+    language: str = Field(pattern=r"[A-Za-z0-9-]+", description="BCP 47")
+    version: str = Field(pattern=f"^{VERSION}$", description="version of the release")
+    salt: str = Field("spoken_words", description="of the hash that new speakers start from; fixed for the life of a dataset")
+    dev: float = Field(0.1, gt=0, le=0.25, description="share of each word's clips in dev")
+    test: float = Field(0.1, gt=0, le=0.25, description="share in test")
+    root: str = Field(description="warehouse URI", json_schema_extra=RUNTIME)
+    record: bool = Field(True, description="append new assignments to the record; false for a dry run")
+
+    @model_validator(mode="after")
+    def _salted(self) -> SplitSpeakersParams:
+        if not self.salt:
+            raise ValueError("salt is empty")
+        return self
+
+
+@dataclass(frozen=True)
+class Clips:
+    """All clips as codes, in the order of the inputs; arrays of shape (clips,)."""
+
+    words: list[str]
+    speakers: list[str]
+    word: np.ndarray
+    speaker: np.ndarray
+    gender: np.ndarray
+    seconds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What came out."""
+
+    decision: Decision
+    groups: list[str]
+    """Names: each group's smallest key."""
+    counts: Counts
+    pair: np.ndarray
+    """Of each clip whose speaker is in the release."""
+    inside: np.ndarray
+    """Whether a clip's speaker is in the release, bool."""
+    goal: Targets
+    split: np.ndarray
+    """Of each group, int8."""
+    hashed: np.ndarray
+    """What the hash alone would have given."""
+    history: list[float]
+
+
+@stage(
+    "split_speakers",
+    version=1,
+    params=SplitSpeakersParams,
+    unit="speaker",
+    reads=["clips", "speaker_links"],
+    writes=["clip_splits", "word_splits", "assignments"],
+    libraries=["numpy"],
+)
+def run(ctx: Context[SplitSpeakersParams]) -> None:
+    """Inputs: folders of ``keywords cut`` (clips) and of ``ingest voices`` (speaker_links), of all sources and batches.
+
+    Raises:
+        EmptyInput: no clips.
+    """
+    p = ctx.params
+    clips = read_clips(ctx)
+    graph = link(clips.speakers, ctx.rows("speaker_links", columns=["speaker_id", "other_speaker_id", "audio_id"]))
+    uri = splits_uri(p.root, p.dataset, p.language)
+    chosen: dict[str, Choice] = {}
+
+    def new_of(assigned: Any) -> dict[str, str]:
+        chosen["last"] = choose(clips, graph, assigned, p.salt, p.dev, p.test)
+        return chosen["last"].decision.new
+
+    known = extend(uri, new_of, p.version, record=p.record)
+    choice = chosen["last"]
+    for key in sorted({k for keys in graph.keys.values() for k in keys}):
+        ctx.write("assignments", {"group_key": key, "split": known[key][0], "since": known[key][1]})
+    _account(ctx, clips, choice.decision)
+    old = legacy(choice.counts, choice.groups, p.salt, p.dev, p.test)
+    _write_clips(ctx, clips, choice, old)
+    for row in _word_rows(clips.words, choice):
+        ctx.write("word_splits", row)
+    report = _report(clips, choice)
+    ctx.path("report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    ctx.metrics.update(report, new_assignments=sum(since == p.version for _, since in known.values()))
+
+
+def read_clips(ctx: Context[SplitSpeakersParams]) -> Clips:
+    """Every clip's word, speaker, gender and seconds; strings are held once."""
+    codes: dict[str, dict[str | None, int]] = {"word": {}, "speaker_id": {}, "gender": {}}
+    parts: dict[str, list[np.ndarray]] = {"word": [], "speaker_id": [], "gender": [], "speech_s": []}
+    for path in ctx.files("clips"):
+        file = pq.ParquetFile(path)
+        check_schema(str(path), TABLES["clips"], file.schema_arrow)
+        for batch in file.iter_batches(batch_size=BATCH, columns=list(parts)):
+            for name, known in codes.items():
+                column = batch.column(name).dictionary_encode(null_encoding="encode")
+                local = np.array([known.setdefault(v, len(known)) for v in column.dictionary.to_pylist()], dtype=np.int32)
+                parts[name].append(local[column.indices.to_numpy(zero_copy_only=False)])
+            parts["speech_s"].append(batch.column("speech_s").to_numpy())
+    whole = {name: np.concatenate(arrays) if arrays else np.zeros(0) for name, arrays in parts.items()}
+    if not len(whole["word"]):
+        raise EmptyInput("no clips in " + ", ".join(i.uri for i in ctx.inputs))
+    # Codes in alphabetical order, so that nothing depends on the order of the inputs.
+    made = {}
+    for name in ("word", "speaker_id"):
+        names = sorted(str(v) for v in codes[name])
+        place = {v: n for n, v in enumerate(names)}
+        made[name] = names, np.array([place[str(v)] for v in codes[name]], dtype=np.int32)[whole[name]]
+    gender = np.array([gender_class(v) for v in codes["gender"]], dtype=np.int8)[whole["gender"]]
+    return Clips(made["word"][0], made["speaker_id"][0], made["word"][1], made["speaker_id"][1], gender, whole["speech_s"])
+
+
+def link(speakers: list[str], links: Any) -> Graph:
+    """Speakers, and the files that two of them handed in, as keys of one graph."""
+    graph = Graph(unit="speaker")
+    for speaker in speakers:
+        graph.add(speaker)
+    for row in links:
+        for speaker in (row["speaker_id"], row["other_speaker_id"]):
+            graph.add(speaker, f"audio:{row['audio_id']}")
+    return graph
+
+
+def choose(clips: Clips, graph: Graph, assigned: Any, salt: str, dev: float, test: float) -> Choice:
+    """Splits for all speakers, given what was assigned before."""
+    known = settle(graph, assigned, lambda _root: "train")  # who is left out does not depend on new groups
+    members = graph.sets.groups()
+    names = list(members)
+    number = {name: n for n, name in enumerate(names)}
+    of_speaker = np.array([number[graph.sets.find(f"speaker:{s}")] for s in clips.speakers], dtype=np.int32)
+    left_out = np.array([s in known.conflicts for s in clips.speakers], dtype=bool)
+    inside = ~left_out[clips.speaker]
+    group, word, gender = of_speaker[clips.speaker][inside], clips.word[inside], clips.gender[inside]
+    counts, pair = count(group, word, gender, len(names), len(clips.words))
+    goal = targets(counts, dev, test)
+    frozen = np.array([any(k in assigned for k in keys) for keys in members.values()], dtype=bool)
+    hashed = np.array([SPLITS.index(draw(salt, n, dev, test)) for n in names], dtype=np.int8)
+    begin = hashed.copy()
+    for i in np.flatnonzero(frozen):
+        present = {assigned[k] for k in members[names[i]] if k in assigned}
+        begin[i] = max(SPLITS.index(s) for s in present)  # test over dev over train, as settle has it
+    split, history = optimise(counts, goal, begin, frozen)
+    decision = settle(graph, assigned, lambda root: SPLITS[split[number[root]]])
+    return Choice(decision, names, counts, pair, inside, goal, split, hashed, history)
+
+
+def _account(ctx: Context[SplitSpeakersParams], clips: Clips, decision: Decision) -> None:
+    seconds = np.bincount(clips.speaker, clips.seconds, len(clips.speakers)).tolist()
+    for speaker, spoken in zip(clips.speakers, seconds, strict=True):
+        ctx.enter(speaker, spoken)
+        if speaker in decision.conflicts:
+            ctx.reject(speaker, Reason.SPLIT_CONFLICT, decision.conflicts[speaker], end_s=spoken)
+        else:
+            ctx.keep(speaker, spoken)
+
+
+def _write_clips(ctx: Context[SplitSpeakersParams], clips: Clips, choice: Choice, old: np.ndarray) -> None:
+    names = pa.array(SPLITS)
+    group = choice.counts.group.astype(np.int32)
+    of_clip = np.full(len(choice.inside), -1, dtype=np.int32)
+    of_clip[choice.inside] = choice.pair
+    at = 0
+    for number, path in enumerate(ctx.files("clips")):
+        ctx.write_table("clip_splits", TABLES["clip_splits"].schema.empty_table(), number)
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=4 * ROW_GROUP, columns=["clip_id", "word", "speaker_id"]):
+            pair = of_clip[at : at + batch.num_rows]
+            at += batch.num_rows
+            kept = pair >= 0
+            pair = pair[kept]
+            rows = pa.Table.from_batches([batch]).filter(pa.array(kept))
+            rows = rows.append_column("gender", pa.array(GENDERS).take(pa.array(choice.counts.gender[group[pair]])))
+            rows = rows.append_column("split", names.take(pa.array(choice.split[group[pair]])))
+            rows = rows.append_column("split_mswc", names.take(pa.array(old[pair])))
+            ctx.write_table("clip_splits", rows, number)
+
+
+def _word_rows(words: list[str], choice: Choice) -> list[dict[str, Any]]:
+    counts, goal = choice.counts, choice.goal
+    speakers = np.bincount(counts.word, minlength=counts.words)
+    have = [counts.by_word(choice.split == s) for s in range(3)]
+    hashed = {s: counts.by_word(choice.hashed == s) for s in (DEV, TEST)}
+    parts = {(s, g): counts.by_word((choice.split == s) & (counts.gender == g)) for s in (DEV, TEST) for g in (FEMALE, MALE)}
+    rows = []
+    for n, word in enumerate(words):
+        row: dict[str, Any] = {"word": word, "clips": int(sum(h[n] for h in have)), "speakers": int(speakers[n])}
+        if not row["clips"]:
+            continue  # all its speakers were left out
+        row |= {name: int(have[s][n]) for s, name in enumerate(SPLITS)}
+        for s in (DEV, TEST):
+            row |= {f"{SPLITS[s]}_target": float(goal.clips[n, s - 1]), f"{SPLITS[s]}_hash": int(hashed[s][n])}
+            for g in (FEMALE, MALE):
+                name = f"{SPLITS[s]}_{GENDERS[g]}"
+                row |= {name: int(parts[s, g][n]), f"{name}_target": float(goal.gender[n, g, s - 1])}
+        rows.append(row)
+    return rows
+
+
+def _report(clips: Clips, choice: Choice) -> dict[str, Any]:
+    counts = choice.counts
+    clip_total = int(counts.clips.sum())
+    sizes = np.add.reduceat(np.append(counts.clips, 0), counts.start[:-1]) * (np.diff(counts.start) > 0)
+    present = sizes > 0
+    genders = np.bincount(counts.gender[present], minlength=3)
+    warnings = []
+    if present.sum() < 3:
+        warnings.append(
+            f"{int(present.sum())} speakers: speakers are not divided, so three splits cannot all have clips; of test and dev at "
+            "least one is empty"
+        )
+    if (genders[FEMALE] == 0) != (genders[MALE] == 0):
+        there = GENDERS[FEMALE if genders[FEMALE] else MALE]
+        warnings.append(f"every speaker whose gender is stated is {there}: dev and test cannot be balanced")
+    elif genders[FEMALE] + genders[MALE] == 0:
+        warnings.append("no speaker's gender is stated: dev and test may be unbalanced")
+    shares = {}
+    for s, name in enumerate(SPLITS):
+        where = choice.split == s
+        by_gender = {g: int(sizes[where & (counts.gender == n)].sum()) for n, g in enumerate(GENDERS[:OTHER])}
+        shares[name] = {"clips": int(sizes[where].sum()), "speakers": int((where & present).sum()), **by_gender}
+        if present.sum() >= 3 and s in (DEV, TEST) and not shares[name]["clips"]:
+            warnings.append(f"{name} has no clips: no speaker is small enough for it, or all were assigned before")
+    return {
+        "words": int((counts.by_word(np.ones(counts.groups, dtype=bool)) > 0).sum()),
+        "clips": clip_total,
+        "speakers": int(present.sum()),
+        "conflicts": len(choice.decision.conflicts),
+        "splits": shares,
+        "from_targets": {k: round(v, 6) for k, v in distance(counts, choice.goal, choice.split).items()},
+        "from_targets_hash": {k: round(v, 6) for k, v in distance(counts, choice.goal, choice.hashed).items()},
+        "warnings": warnings,
+    }

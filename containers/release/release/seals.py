@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -56,8 +57,13 @@ class Seal:
                 found.append((path if "://" in path else join(self.uri, path), entry["digest"]))
         return found
 
-    def paths(self, table: str, stages: Sequence[str]) -> Iterator[Any]:
-        """Local paths of a table's files, each checked against what was sealed.
+    def paths(self, table: str, stages: Sequence[str]) -> Iterator[Path]:
+        """Local paths of a table's files, each checked against what was sealed."""
+        for _uri, _name, path in self.files(table, stages):
+            yield path
+
+    def files(self, table: str, stages: Sequence[str]) -> Iterator[tuple[str, str, Path]]:
+        """(URI of the folder, name, local path) of a table's files, each checked against what was sealed.
 
         Raises:
             StageError: a folder or a file is not what was sealed.
@@ -75,7 +81,7 @@ class Seal:
                     with local_copy(join(uri, name)) as local:
                         if sha256_file(local) != files[name]["sha256"]:
                             raise StageError(f"{join(uri, name)}: its bytes are not the sealed ones (sha256 differs)")
-                        yield local
+                        yield uri, name, local
 
     def rows(self, table: str, stages: Sequence[str], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """Rows of a table of these stages, one by one."""

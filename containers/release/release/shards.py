@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from release.features import packed_schema
+from release.features import SEGMENTS, Packed, packed_schema
 from stagekit.storage import join, sha256_file
 from stagekit.tables import SAMPLE_RATE
 
@@ -94,37 +94,42 @@ def plan(wanted: Mapping[str, str], parent: Iterable[Mapping[str, Any]], *, audi
 class ShardWriter:
     """Writes one packed file; same rows, same bytes."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, kind: Packed = SEGMENTS):
         """Open a local file."""
-        self.path, self.rows, self.audio_bytes, self.samples = path, 0, 0, 0
-        self.segment_ids: list[str] = []
+        self.path, self.kind, self.rows, self.audio_bytes, self.samples = path, kind, 0, 0, 0
+        self.ids: list[str] = []
         self._buffer: list[Mapping[str, Any]] = []
-        schema = packed_schema()
-        text = [n for n in schema.names if n != "audio"]
+        schema = packed_schema(kind)
+        text = [n for n in schema.names if n not in kind.audio]
+        # FLAC and Opus do not compress further, and statistics over audio bytes tell nobody anything.
+        audio = {f"{n}.bytes": "NONE" for n in kind.audio} | {f"{n}.path": "ZSTD" for n in kind.audio}
         self._writer = pq.ParquetWriter(
             path,
             schema,
-            # FLAC does not compress further, and statistics over audio bytes tell nobody anything.
-            compression={"audio.bytes": "NONE", "audio.path": "ZSTD"} | {n: "ZSTD" for n in text},
-            use_dictionary=[n for n in text if n != "segment_id"],
+            compression=audio | {n: "ZSTD" for n in text},
+            use_dictionary=[n for n in text if n != kind.key],
             write_statistics=text,
         )
         self._schema = schema
 
-    def write(self, row: Mapping[str, Any], audio: bytes) -> None:
-        """Append a clip.
+    def write(self, row: Mapping[str, Any], audio: Mapping[str, bytes | None]) -> None:
+        """Append a row.
 
         Args:
             row: all published columns (others are dropped).
-            audio: its FLAC file.
+            audio: audio column → its file, or None.
         """
-        packed = {n: row[n] for n in self._schema.names if n != "audio"}
-        packed["audio"] = {"bytes": audio, "path": f"{row['segment_id']}.flac"}
+        packed = {n: row[n] for n in self._schema.names if n not in self.kind.audio}
+        name = row[self.kind.key]
+        for column, (_, ending) in self.kind.audio.items():
+            data = audio[column]
+            part = "-whole" if column.startswith("whole_") else ""
+            packed[column] = None if data is None else {"bytes": data, "path": f"{name}{part}.{ending}"}
+            self.audio_bytes += len(data or b"")
         self._buffer.append(packed)
-        self.segment_ids.append(row["segment_id"])
+        self.ids.append(name)
         self.rows += 1
-        self.audio_bytes += len(audio)
-        self.samples += row["end_sample"] - row["start_sample"]
+        self.samples += self.kind.samples(row)
         if len(self._buffer) >= ROW_GROUP:
             self._flush()
 

@@ -173,12 +173,12 @@ def align_sentence(
                 "char_end": b,
                 "word": word,
                 "word_raw": sentence.text[a:b],
-                "start_s": round(start, 4),
-                "end_s": round(end, 4),
+                "start_s": round(start, 7),
+                "end_s": round(end, 7),
                 "score": round(score, 4),
                 "fault": fault(word, start, end, len(own), score, model, params),
                 "phones": [
-                    {"phone": model.speller.units[t[3]], "start_s": round(float(p), 4), "end_s": round(float(q), 4)}
+                    {"phone": model.speller.units[t[3]], "start_s": round(float(p), 7), "end_s": round(float(q), 7)}
                     for t, p, q in zip(own, cuts[:-1], cuts[1:], strict=True)
                 ],
             }

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from align.accept import HEARD_MARGIN, accept
 from align.documents import Document, read_documents
-from align.edges import refine
+from align.edges import close_gaps, refine
 from align.evidence import doubts, heard_speech, unexplained, with_sound
 from align.find import find
 from align.language import foreign
@@ -120,16 +120,18 @@ def align_document(job: Job) -> Aligned:
         cuts = windows(runs, len(words), pcm.duration_s)
         samples = len(pcm)
         placed = refine(place_tokens(_model(), pcm.read, words, cuts, runs), pcm.read, samples)
-    if not job.by_itself and (why := foreign(_model(), placed)):
-        return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
-    least = job.params.min_score, job.params.min_score - (HEARD_MARGIN if job.by_itself else 0.0)
-    doubted = doubts(placed, pairs, job.heard) if job.by_itself else None
-    accepted, refused = accept(placed, words, spans, least, job.params.min_run, doubted)
-    speech = job.speech
-    if job.by_itself:
-        flat = [w for run in accepted for w in run]
-        speech = heard_speech(speech, flat, unexplained(pairs, job.heard, flat))
-        refused = with_sound(refused, job.heard)
+        if not job.by_itself and (why := foreign(_model(), placed)):
+            return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
+        least = job.params.min_score, job.params.min_score - (HEARD_MARGIN if job.by_itself else 0.0)
+        doubted = doubts(placed, pairs, job.heard) if job.by_itself else None
+        accepted, refused = accept(placed, words, spans, least, job.params.min_run, doubted)
+        speech = job.speech
+        if job.by_itself:
+            others = unexplained(pairs, job.heard, [w for run in accepted for w in run])
+            accepted = [close_gaps(run, others, pcm.read) for run in accepted]
+            flat = [w for run in accepted for w in run]
+            speech = heard_speech(speech, flat, others)
+            refused = with_sound(refused, job.heard, flat)
     segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused)
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]

@@ -7,6 +7,7 @@ clear of the background; where it does not, the edge stays.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from align.place import TokenPlace
+from align.recognizer import HeardWord
+from align.segment_types import AlignedWord
 
 RATE = 16_000
 STEP = 80
@@ -28,6 +31,11 @@ CLEAR_DB = 15.0
 """The word's level stands at least so far over the pause's, or the edge stays."""
 QUIET_STEPS = 6
 """So many levels (30 ms) in a row under the threshold are outside the word."""
+
+LONGEST_GAP_S = 0.5
+"""Of a gap between two words that may be no pause at all."""
+DIP_DB = 15.0
+"""So far under the words around it, for `QUIET_STEPS`, a gap's level falls if it is a pause."""
 
 Read = Callable[[int, int], NDArray[np.float32]]
 
@@ -52,6 +60,44 @@ def refine(places: Sequence[TokenPlace], read: Read, samples: int) -> list[Token
         if start < end:
             out[i] = replace(place, start_s=round(start, 4), end_s=round(min(end, samples / RATE), 4))
     return out
+
+
+def close_gaps(words: Sequence[AlignedWord], others: Sequence[HeardWord], read: Read) -> list[AlignedWord]:
+    """The same words, with a gap closed where the sound goes on through it and nothing else was heard in it.
+
+    A word that is not said as the dictionary has it ends early or begins late in alignment; a cut in the middle of the gap would
+    go through the word. The gap closes at its lowest level.
+
+    Args:
+        words: a run of consecutive tokens, in the order of time.
+        others: words heard that are none of these; one is in a gap if its middle is.
+        read: samples [start, end) of the recording, 16 kHz.
+    """
+    middles = sorted((h.start_s + h.end_s) / 2 for h in others)
+    out = list(words)
+    for i in range(len(out) - 1):
+        left, right = out[i], out[i + 1]
+        gap = right.start_s - left.end_s
+        at = bisect_left(middles, left.end_s)
+        if not 2 * STEP / RATE < gap <= LONGEST_GAP_S or (at < len(middles) and middles[at] < right.start_s):
+            continue
+        first, last = (int(t * RATE) for t in (left.end_s, right.start_s))
+        around = np.concatenate([_levels(read(int(w.start_s * RATE), int(w.end_s * RATE))) for w in (left, right)])
+        level = _levels(read(first, last))
+        if not len(around) or not len(level) or _has_pause(level < float(np.percentile(around, 75)) - DIP_DB):
+            continue
+        middle = round((first + (int(level.argmin()) + 0.5) * STEP) / RATE, 4)
+        out[i], out[i + 1] = replace(left, end_s=middle), replace(right, start_s=middle)
+    return out
+
+
+def _has_pause(quiet: NDArray[np.bool_]) -> bool:
+    run = 0
+    for q in quiet:
+        run = run + 1 if q else 0
+        if run >= QUIET_STEPS:
+            return True
+    return False
 
 
 def _edge(at_s: float, low_s: float, high_s: float, read: Read, is_end: bool) -> float:

@@ -6,7 +6,7 @@ decay of a room, a hum) is no speech that the text lacks.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -22,6 +22,8 @@ words, too."""
 FARTHEST_S = 0.5
 """A word is not the one that was heard if it lies farther from it than this: of 1,851 anchored words of right texts (clean,
 room and telephone, tuning side) 8 lie more than 0.3 s away and 5 more than 0.5 s, all misplaced."""
+HOLE_S = 0.5
+"""Between two words that are no neighbours in the text there is no pause if it is shorter: the missing words may be there."""
 OVERLAP = 0.3
 """Of a word that was not heard as such, so much of its time must have been heard as something."""
 
@@ -62,10 +64,24 @@ def unexplained(pairs: Sequence[Pair], heard: Sequence[HeardWord], words: Sequen
     return [h for i, h in enumerate(heard) if i not in explained]
 
 
-def with_sound(refused: Sequence[Stretch], heard: Sequence[HeardWord]) -> list[Stretch]:
-    """Refused stretches in which something was heard; in the others a word was looked for where nobody spoke."""
+def with_sound(refused: Sequence[Stretch], heard: Sequence[HeardWord], words: Sequence[AlignedWord]) -> list[Stretch]:
+    """Refused stretches in which something was heard, or that lie in a short hole between accepted words.
+
+    In the others a word was looked for where nobody spoke.
+    """
     middles = _middles(heard)
-    return [s for s in refused if _any_in(middles, s.start_sample, s.end_sample)]
+    holes = [(round(a.end_s * SAMPLE_RATE), round(b.start_s * SAMPLE_RATE)) for a, b in pairwise(words) if _is_hole(a, b)]
+    starts = [a for a, _ in holes]
+
+    def in_hole(s: Stretch) -> bool:
+        i = bisect_right(starts, s.start_sample) - 1
+        return i >= 0 and s.start_sample < holes[i][1]
+
+    return [s for s in refused if _any_in(middles, s.start_sample, s.end_sample) or in_hole(s)]
+
+
+def _is_hole(a: AlignedWord, b: AlignedWord) -> bool:
+    return b.token != a.token + 1 and b.start_s - a.end_s <= HOLE_S
 
 
 def heard_speech(
@@ -89,6 +105,7 @@ def heard_speech(
     """
     middles = _middles(others)
     spans = [(round(w.start_s * SAMPLE_RATE), round(w.end_s * SAMPLE_RATE)) for w in words]
+    holes = {round(a.end_s * SAMPLE_RATE) for a, b in pairwise(words) if _is_hole(a, b)}
     starts = [a for a, _ in spans]
     out: list[tuple[int, int]] = []
     for start, end in speech:
@@ -100,7 +117,8 @@ def heard_speech(
             if b > start:
                 inside.append((max(a, start), min(b, end)))
         for (_, gap), (gap_end, _) in pairwise([(start, start), *inside, (end, end)]):
-            if gap_end > gap and (gap_end - gap > LONGEST_S * SAMPLE_RATE or _any_in(middles, gap, gap_end)):
+            long = gap_end - gap > LONGEST_S * SAMPLE_RATE
+            if gap_end > gap and (long or gap in holes or _any_in(middles, gap, gap_end)):
                 out.append((gap, gap_end))
         out += inside
     return sorted(out)

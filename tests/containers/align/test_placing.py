@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from align.accept import accept
-from align.edges import refine
+from align.edges import close_gaps, refine
 from align.find import find
 from align.place import TokenPlace
 from align.recognizer import HeardWord
+from align.segment_types import AlignedWord
 from align.vad import FRAME, RATE, Stretch, chunks, speech_probabilities, speech_stretches
 from align.windows import LONGEST_S, chains, windows
 
@@ -112,6 +116,21 @@ def test_a_row_that_nobody_heard_is_not_believed() -> None:
     unheard = [place(i, i * 0.4, anchored=False) for i in range(6)]
     runs, _ = accept(unheard, words, [(i, i + 1) for i in range(6)], (-2.5, -2.5), 3)
     assert runs == []
+
+
+def test_a_gap_that_the_sound_goes_through_is_no_pause() -> None:
+    rng = np.random.default_rng(0)
+    voiced = (0.2 * np.sin(2 * np.pi * 200 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+    voiced[RATE - 400 : RATE] *= 0.5  # the lowest level of the gap, 25 ms
+    broken = voiced.copy()
+    broken[RATE - 1600 : RATE + 1600] = rng.normal(0, 1e-4, 3200)
+    words = [AlignedWord(0, "fun", 0, 3, 0.2, 0.85, 0.5, True), AlignedWord(1, "day", 4, 7, 1.15, 1.8, 0.5, True)]
+    left, right = close_gaps(words, [], lambda a, b: voiced[a:b])
+    assert left.end_s == right.start_s == pytest.approx(0.9875, abs=0.01)
+    assert close_gaps(words, [], lambda a, b: broken[a:b]) == words
+    assert close_gaps(words, [HeardWord("uh", 0.95, 1.05, None)], lambda a, b: voiced[a:b]) == words
+    apart = [words[0], dataclasses.replace(words[1], start_s=1.5)]
+    assert close_gaps(apart, [], lambda a, b: voiced[a:b]) == apart
 
 
 def test_edges_at_pauses_go_to_where_the_level_changes() -> None:

@@ -2,7 +2,7 @@
 
 from stagekit.cli import main
 
-STAGES = {"select": "keywords.select", "cut": "keywords.cut"}
+STAGES = {"select": "keywords.select", "cut": "keywords.cut", "outliers": "keywords.outliers"}
 
 if __name__ == "__main__":
     main("keywords", STAGES)

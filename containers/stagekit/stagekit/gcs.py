@@ -360,7 +360,8 @@ def _each(work: Callable[[Any], None], items: Iterable[Any]) -> None:
 
     A termination waits for nothing: threads of the standard pool would hold the process until their transfers end.
     """
-    todo, errors = deque(items), []
+    todo: deque[Any] = deque(items)
+    errors: list[Exception] = []
 
     def run() -> None:
         while not errors:

@@ -92,6 +92,10 @@ STAGES = {
     "release.split": "large",
     "release.package": "large",
     "release.publish": "large",
+    "release.split_speakers": "large",
+    "release.publish_words": "large",
+    "release.package_words": "large",
+    "release.collect_words": "large",
 }
 """``image.stage`` or ``image`` → profile; others are small."""
 

@@ -38,7 +38,8 @@ class StageOperator(BaseOperator):
         stage_params: the stage's parameters; strings are templates. Templated.
         from_run: names of run parameters (the trigger form) that are handed to the stage under the same name, typed as they are;
             an empty one is left to the stage's own default.
-        returns: return this one value of the receipt instead, such as ``shards``: only a returned list can be mapped over.
+        returns: return this one value of the receipt, or of its metrics, instead, such as ``shards``: only a returned list can be
+            mapped over.
         fail_if_empty: fail on exit 99 too, where nothing to do means that somebody asked for the wrong thing.
         skip_unless: metric of the receipt that, when false, marks this task as skipped; the metric ``why`` says why.
     """
@@ -140,7 +141,9 @@ class StageOperator(BaseOperator):
         context["ti"].xcom_push(key="output", value=receipt["output"])
         for name in self._metrics:
             context["ti"].xcom_push(key=f"metric_{name}", value=receipt["metrics"][name])
-        return receipt[self.returns] if self.returns else {name: receipt[name] for name in RETURNED}
+        if self.returns:
+            return receipt[self.returns] if self.returns in receipt else receipt["metrics"][self.returns]
+        return {name: receipt[name] for name in RETURNED}
 
     def call(self, context: Context, settings: Settings) -> StageCall:
         """The stage call of this task, with everything resolved."""

@@ -16,6 +16,7 @@ FACTORIES = {
     "peoples_speech_harvest.py": "peoples_speech_harvest__{}",
     "peoples_speech_release.py": "peoples_speech_release__{}",
     "spoken_words_harvest.py": "spoken_words_harvest__{}",
+    "spoken_words_release.py": "spoken_words_release__{}",
 }
 """DAG file → the DAG that it makes for each language of its dataset."""
 PARSE_S = 2.0
@@ -62,14 +63,14 @@ def test_dag_files_are_wiring_only() -> None:
         assert len(path.read_text().splitlines()) <= 150, path.name
 
 
-@pytest.mark.parametrize("name", ["peoples_speech_harvest__en", "peoples_speech_release__en", "spoken_words_harvest__en"])
+@pytest.mark.parametrize("name", [name.format("en") for name in FACTORIES.values()])
 def test_the_docstring_is_the_runbook(bag, name: str) -> None:  # type: ignore[no-untyped-def]
     doc = bag.dags[name].doc_md
     for section in ("What it does.", "When.", "By hand.", "When it fails."):
         assert f"**{section}**" in doc
 
 
-@pytest.mark.parametrize("name", ["peoples_speech_harvest__en", "peoples_speech_release__en", "spoken_words_harvest__en"])
+@pytest.mark.parametrize("name", [name.format("en") for name in FACTORIES.values()])
 def test_the_schedule_gives_the_month_before(bag, name: str) -> None:  # type: ignore[no-untyped-def]
     from airflow.serialization.serialized_objects import DagSerialization, LazyDeserializedDAG
     from airflow.timetables.base import TimeRestriction

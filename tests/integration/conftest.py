@@ -19,7 +19,7 @@ from scripts.api import Api, ApiError
 
 REPO = Path(__file__).resolve().parents[2]
 HARVEST, RELEASE = "peoples_speech_harvest__en", "peoples_speech_release__en"
-SPOKEN = "spoken_words_harvest__ru"
+SPOKEN, SPOKEN_RELEASE = "spoken_words_harvest__ru", "spoken_words_release__ru"
 WAIT_S = 1500.0
 """Longest wait for a run: under two minutes on an idle two-core machine, far more on one that does other things too."""
 
@@ -53,9 +53,9 @@ class World:
         path = self.root / f"batches/{corpus}/{month}/batch.json"
         return json.loads(path.read_text()) if path.exists() else None
 
-    def release(self, version: str) -> dict[str, Any] | None:
+    def release(self, version: str, corpus: str = "peoples_speech/en") -> dict[str, Any] | None:
         """A version's release.json."""
-        path = self.root / f"releases/peoples_speech/en/{version}/release.json"
+        path = self.root / f"releases/{corpus}/{version}/release.json"
         return json.loads(path.read_text()) if path.exists() else None
 
     def states(self, dag_id: str, run_id: str) -> dict[str, str]:
@@ -106,7 +106,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     shutil.copytree(REPO / "config", config)
     entry = {"name": "English", "since": "2025.01", "source": "folder", "location": (base / "source").as_uri() + "/{month}"}
     russian = yaml.safe_load((config / "languages.yaml").read_text())["spoken_words"]["ru"]
-    russian |= {"since": "2025.01", "shard_clips": 10, "stages": {"train": {"min_sentences": 20}}}
+    # 25 sentences: few words are in five of them.
+    stages = {"train": {"min_sentences": 20}, "select": {"min_clips": 2}}
+    russian |= {"since": "2025.01", "shard_clips": 10, "approval": "auto", "stages": stages}
     (config / "languages.yaml").write_text(yaml.safe_dump({"peoples_speech": {"en": entry}, "spoken_words": {"ru": russian}}))
     corpus = {"2025.01": {"version": "6.1", "location": str(REPO / "samples/spoken_words/cv-corpus-6.1-2020-12-11")}}
     (config / "sources.yaml").write_text(yaml.safe_dump({"common_voice": corpus}))
@@ -116,7 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     airflow = server.start(base / "airflow", extra=settings)
     made = World(airflow, base / "warehouse", airflow.api())
     try:
-        made.until(lambda: len(made.api.call("GET", "/dags")["dags"]) == 3)
+        made.until(lambda: len(made.api.call("GET", "/dags")["dags"]) == 4)
         yield made
     finally:
         server.stop(base / "airflow")
@@ -136,4 +138,4 @@ def make_source(folder: Path, files: list[str]) -> None:
         (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
 
 
-__all__ = ["HARVEST", "RELEASE", "SPOKEN", "ApiError", "World", "last_month"]
+__all__ = ["HARVEST", "RELEASE", "SPOKEN", "SPOKEN_RELEASE", "ApiError", "World", "last_month"]

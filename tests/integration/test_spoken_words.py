@@ -1,11 +1,13 @@
-"""The spoken words' harvest through a running scheduler: 25 real clips in three shards, one model, every word placed."""
+"""The spoken words through a running scheduler: 25 real clips in three shards, one model, every word placed; then a release."""
 
 from __future__ import annotations
+
+import tarfile
 
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import SPOKEN, World
+from .conftest import SPOKEN, SPOKEN_RELEASE, World
 
 pytestmark = [pytest.mark.allow_hosts(["127.0.0.1", "::1", "localhost"]), pytest.mark.timeout(3600)]
 CORPUS = "spoken_words/ru"
@@ -36,3 +38,22 @@ def test_what_a_sealed_month_holds_is_not_taken_again_and_a_month_without_a_rele
         assert world.finish(SPOKEN, run_id) == "success", world.why(SPOKEN, run_id)
         seal = world.batch(month, CORPUS)
         assert seal is not None and seal["ledger"]["kept"]["seconds"] == 0, month
+
+
+def test_the_sealed_months_become_a_release_that_waits_for_its_own_month_only(world: World) -> None:
+    world.api.pause(SPOKEN_RELEASE, False)
+    run_id = world.api.trigger(SPOKEN_RELEASE, key="2025.03")
+    assert world.finish(SPOKEN_RELEASE, run_id) == "success", world.why(SPOKEN_RELEASE, run_id)
+    about = world.release("2025.03", CORPUS)
+    assert about is not None and [b["key"] for b in about["batches"]] == ["2025.01", "2025.02", "2025.03"]
+    assert about["totals"]["keywords"] > 5 and about["totals"]["clips"] >= 2 * about["totals"]["keywords"]
+    folder = world.root / f"releases/{CORPUS}/2025.03"
+    rows = [r for f in (folder / "data").rglob("*.parquet") for r in pq.ParquetFile(f).read(["word", "split"]).to_pylist()]
+    assert len(rows) == about["totals"]["clips"]
+    with tarfile.open(folder / "mswc/audio/ru.tar.gz") as archive:
+        assert len([m for m in archive.getnames() if m.startswith("ru/clips/") and m.endswith(".opus")]) == len(rows)
+    with tarfile.open(folder / "speech_commands/ru.tar.gz") as archive:
+        assert {"validation_list.txt", "testing_list.txt", "_background_noise_/white_noise.wav"} <= set(archive.getnames())
+    again = world.api.trigger(SPOKEN_RELEASE, conf={"version": "2025.03.1"})
+    assert world.finish(SPOKEN_RELEASE, again) == "success", world.why(SPOKEN_RELEASE, again)
+    assert world.states(SPOKEN_RELEASE, again)["publish"] == "skipped" and world.release("2025.03.1", CORPUS) is None

@@ -8,6 +8,8 @@ from stagekit.cli import main
 
 STAGES = {name: f"release.{name}" for name in ("seal", "collect", "split", "split_speakers", "package", "publish")}
 
+STAGES |= {f"{name}_words": f"release.words.{name}" for name in ("collect", "package", "publish")}
+
 if __name__ == "__main__":
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command == "report":

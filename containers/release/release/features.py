@@ -64,7 +64,12 @@ CLIPS = Packed(
     RELEASE_CLIPS,
     "clip_id",
     ("clip_id", "audio", "opus", "word", "word_raw", "split", "word_start_s", "word_end_s"),
-    {"audio": (SAMPLE_RATE, "flac"), "opus": (48_000, "opus"), "whole_audio": (SAMPLE_RATE, "flac"), "whole_opus": (48_000, "opus")},
+    {
+        "audio": (SAMPLE_RATE, "flac"),
+        "opus": (48_000, "opus"),
+        "whole_audio": (SAMPLE_RATE, "flac"),
+        "whole_opus": (48_000, "opus"),
+    },
     "clips-flac-s16-16k-opus-48k/1",
     lambda _row: SAMPLE_RATE,
 )
@@ -98,8 +103,8 @@ def packed_schema(kind: Packed = SEGMENTS) -> pa.Schema:
 def row_digest(row: Mapping[str, Any], kind: Packed = SEGMENTS) -> str:
     """Whether a packed row is still right: hex sha256 over its published columns and the encoding of its audio.
 
-    The audio itself need not be read: the row's id decides it (a segment's recording, first and last sample; a clip's sentence and
-    token, with the column ``encoder``).
+    The audio itself need not be read: the row's id decides it (a segment's recording, first and last sample; a clip's sentence
+    and token, with the column ``encoder``).
     """
     values = [kind.encoding, *(row[name] for name in kind.columns)]
     return hashlib.sha256(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()

@@ -128,8 +128,9 @@ class Packing:
                 for row in self._read(sha256):
                     audio = {name: row[name]["bytes"] if row[name] else None for name in self.kind.audio}
                     if row[key] in changed:
-                        spooled[row[key]] = Spooled(aside, sink.tell(), len(audio["audio"]))
-                        sink.write(audio["audio"])
+                        sound = row["audio"]["bytes"]
+                        spooled[row[key]] = Spooled(aside, sink.tell(), len(sound))
+                        sink.write(sound)
                     elif writer and row[key] in stay:
                         writer.write(row, audio)
                         self.counts["clips_copied"] += 1

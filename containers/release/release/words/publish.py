@@ -1,0 +1,223 @@
+"""Stage ``publish_words``: a release of one-second clips that opens by itself, in three layouts, made visible in one step.
+
+Parquet that ``datasets`` opens, the layout of the Multilingual Spoken Words Corpus (:mod:`release.words.mswc`) and that of Speech
+Commands (:mod:`release.words.speech_commands`). All is built in a hidden folder and renamed into place, ``release.json`` last, as
+:mod:`release.publish` does; a release that would hold what its parent holds is not made.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import soundfile
+from pydantic import Field
+
+from release.published import (
+    FORMAT,
+    ReleaseParams,
+    copy_index,
+    identity,
+    links_of,
+    move_latest,
+    next_patch,
+    parent_of,
+    provenance,
+    releases_uri,
+    write_json,
+)
+from release.shards import ROW_GROUP, shards_uri
+from release.words import mswc, speech_commands
+from release.words.archive import Archive
+from release.words.card import card, count_words
+from release.words.clips import COLUMNS, Names, name_clips
+from release.words.names import safe
+from stagekit.folder import TableWriter
+from stagekit.inputs import Input
+from stagekit.ledger import add_ledgers
+from stagekit.stage import Context, StageError, stage
+from stagekit.storage import join, local_copy, resolve, sha256_file
+from stagekit.tables import TABLES
+
+OWN = ("release.collect_words", "keywords.select", "keywords.cut", "release.split_speakers", "release.package_words")
+"""Stages that a release is made of, in order; ``keywords.cut`` has a folder a shard."""
+
+
+class PublishWordsParams(ReleaseParams):
+    """Which release, after which, of which language."""
+
+    name: str = Field(min_length=1, description="English name of the language, for the card and the metadata")
+
+
+@stage(
+    "publish_words",
+    version=1,
+    params=PublishWordsParams,
+    unit="packed file",
+    reads=["shards", "sentences", "sentence_words", "keywords", "clip_splits", "word_splits", "assignments", "rejections"],
+    libraries=["soundfile", "pyarrow"],
+)
+def run(ctx: Context[PublishWordsParams]) -> None:
+    """Inputs: folders of ``collect_words``, ``select``, ``cut`` (all), ``split_speakers`` and ``package_words``, in any order.
+
+    Raises:
+        StageError: one of them is missing, or this version is published with other content.
+    """
+    p = ctx.params
+    made: dict[str, list[Input]] = {}
+    for given in ctx.inputs:
+        made.setdefault(str((given.success or {}).get("stage")), []).append(given)
+    if missing := [name for name in OWN if name not in made]:
+        have = ", ".join(sorted(made))
+        raise StageError(f"publish_words needs the folder of {', '.join(missing)} among its inputs; it has {have}")
+    shards = ctx.read("shards").to_pylist()
+    for row in shards:
+        ctx.enter(row["path"], row["audio_s"])
+        ctx.keep(row["path"], row["audio_s"])
+    package = made["release.package_words"][0]
+    parent = parent_of(p, package)
+    packed = (package.success or {})["metrics"]
+    if packed["equals_parent"] or not (shards or p.parent):
+        why = f"it would hold the very clips of {p.parent}" if p.parent else "no clip was kept"
+        print(f"release {p.dataset}/{p.language}/{p.version} is not made: {why}", flush=True)
+        before = releases_uri(p.root, p.dataset, p.language, p.parent) if p.parent else ""
+        ctx.metrics.update(published=False, why=why, release=before)
+        return
+    if not shards:
+        raise StageError(f"no clip is left of {p.parent}: a release without clips is not made")
+    uri = releases_uri(p.root, p.dataset, p.language, p.version)
+    with tempfile.TemporaryDirectory(prefix=".release-", dir=ctx.staging) as scratch:
+        folder = Path(scratch) / p.version
+        folder.mkdir()
+        store, path = resolve(uri)
+        content = _build(ctx, made, folder, shards, parent)
+        done = store.commit_folder(folder, path, "release.json", links_of(p, shards))
+        if not done and identity(store.read_bytes(f"{path}/release.json")) != content:
+            raise StageError(
+                f"{uri}: this version is published with other content and a release never changes; "
+                f"publish {next_patch(p.version)}"
+            )
+    move_latest(p, uri)
+    ctx.metrics.update(published=True, release=uri, card=join(uri, "README.md"), clips=packed["clips"])
+
+
+def _build(
+    ctx: Context[PublishWordsParams],
+    made: Mapping[str, list[Input]],
+    folder: Path,
+    shards: list[dict[str, Any]],
+    parent: dict[str, str] | None,
+) -> str:
+    """Write the whole release; its identity."""
+    p = ctx.params
+    with local_copy(join(made["release.collect_words"][0].uri, "pins.json")) as local:
+        pins = json.loads(local.read_text())
+    clips = list(_rows(ctx, shards, [*COLUMNS, "license_group"]))
+    names = name_clips(clips)
+    figures = count_words(clips)
+    by_word = {r["clip_id"]: r["split_mswc"] for r in ctx.rows("clip_splits", columns=["clip_id", "split_mswc"])}
+    mswc.write_lists(folder / "mswc", p.language, p.name, clips, names, by_word)
+    _alignments(ctx, folder / f"mswc/alignments/{p.language}.tar.gz", {c["sentence_id"] for c in clips}, names)
+    _audio(ctx, shards, folder, clips, names)
+
+    sums = {row["path"]: row["sha256"] for row in shards}
+    copy_index(made["release.package_words"][0], folder / "index")
+    _tables(ctx, folder / "tables")
+    ledger = {
+        "batches": {pin["key"]: pin["ledger"] for pin in pins},
+        "stages": {name: add_ledgers([(i.success or {})["ledger"] for i in made[name]]) for name in OWN[:-1]},
+    }
+    write_json(folder / "ledger.json", ledger)
+    title = f"{p.dataset} {p.language} {p.version}"
+    batches = [pin["key"] for pin in pins]
+    text = card(title, p.language, p.name, batches, p.parent, figures, ledger, p.warnings)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+        sums[file.relative_to(folder).as_posix()] = sha256_file(file)
+    (folder / "checksums.sha256").write_text("".join(f"{s}  {n}\n" for n, s in sorted(sums.items())), encoding="utf-8")
+    about = {
+        "format": FORMAT,
+        "dataset": p.dataset,
+        "language": p.language,
+        "version": p.version,
+        "parent": parent,
+        "batches": [{"key": pin["key"], "sha256": pin["sha256"]} for pin in pins],
+        "stages": [provenance(i) for name in OWN for i in made[name]],
+        "totals": {
+            "clips": figures.total,
+            "clips_s": float(figures.total),
+            "speech_s": round(sum(figures.speech_s.values()), 3),
+            "keywords": len(figures.by_word),
+            "parts": {split: {"clips": n, "speakers": len(figures.speakers[split])} for split, n in figures.clips.items()},
+        },
+        "warnings": list(p.warnings),
+        "checksums_sha256": sha256_file(folder / "checksums.sha256"),
+        "published": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+    }
+    write_json(folder / "release.json", about)
+    return identity((folder / "release.json").read_bytes())
+
+
+def _rows(ctx: Context[PublishWordsParams], shards: list[dict[str, Any]], columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Columns of the packed rows, in the order of the packed files' paths."""
+    p = ctx.params
+    for shard in sorted(shards, key=lambda s: s["path"]):
+        with local_copy(join(shards_uri(p.root, p.dataset, p.language), f"{shard['sha256']}.parquet")) as path:
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=ROW_GROUP, columns=columns):
+                yield from batch.to_pylist()
+
+
+def _audio(
+    ctx: Context[PublishWordsParams], shards: list[dict[str, Any]], folder: Path, clips: list[dict[str, Any]], names: Names
+) -> None:
+    """Both layouts' audio, in one pass over the packed files."""
+    language = ctx.params.language
+    where = speech_commands.paths(clips, names.folder)
+    opus, wav = Archive(folder / f"mswc/audio/{language}.tar.gz"), Archive(folder / f"speech_commands/{language}.tar.gz")
+    speech_commands.write_lists(wav, clips, where)
+    columns = ["clip_id", "sentence_id", "word", "opus", "audio"]
+    for row in _rows(ctx, shards, columns):
+        opus.add(f"{language}/clips/{names.link(row)}", row["opus"]["bytes"])
+        samples, _rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="int16")
+        wav.add(where[row["clip_id"]], speech_commands.wav(samples))
+    speech_commands.write_noise(wav)
+    opus.close()
+    wav.close()
+
+
+def _alignments(ctx: Context[PublishWordsParams], path: Path, sentences: set[str], names: Names) -> None:
+    """A TextGrid of each sentence that a clip was cut from."""
+    about = {
+        r["sentence_id"]: (r["speaker_id"], r["duration_s"])
+        for r in ctx.rows("sentences", columns=["sentence_id", "speaker_id", "duration_s"])
+        if r["sentence_id"] in sentences
+    }
+    archive = Archive(path)
+    for sentence_id, words in _by_sentence(ctx):
+        if sentence_id in about:
+            speaker, duration_s = about[sentence_id]
+            name = f"{ctx.params.language}/alignments/{safe(speaker)}/{names.stem[sentence_id]}.TextGrid"
+            archive.add(name, mswc.textgrid(duration_s, words))
+    archive.close()
+
+
+def _by_sentence(ctx: Context[PublishWordsParams]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    columns = ["sentence_id", "index", "word", "start_s", "end_s", "phones"]
+    for sentence_id, rows in groupby(ctx.rows("sentence_words", columns=columns), key=lambda r: r["sentence_id"]):
+        yield sentence_id, sorted(rows, key=lambda r: r["index"])
+
+
+def _tables(ctx: Context[PublishWordsParams], folder: Path) -> None:
+    folder.mkdir()
+    for name in ("keywords", "word_splits", "assignments", "rejections"):
+        writer = TableWriter(folder, TABLES[name], 0)
+        for row in ctx.rows(name):
+            writer.write(row)
+        writer.close()

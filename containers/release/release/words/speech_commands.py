@@ -1,0 +1,74 @@
+"""The layout of Google's Speech Commands (Warden, 2018, arXiv:1804.03209): a folder a word, WAV at 16 kHz, lists of files.
+
+``<word>/<speaker>_nohash_<n>.wav``; ``validation_list.txt`` and ``testing_list.txt`` name what is not for training;
+``_background_noise_`` holds minute-long files to mix in. As in the original, white and pink noise are made by arithmetic; there
+are no recordings among them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import wave
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from release.words.archive import Archive
+from stagekit.tables import SAMPLE_RATE
+
+LISTS = {"dev": "validation_list.txt", "test": "testing_list.txt"}
+NOISE = "_background_noise_"
+NOISE_S = 60
+PINK_ROWS = 16
+"""Octaves of the Voss-McCartney generator: down to 0.24 Hz at 16 kHz."""
+
+
+def paths(clips: Iterable[Mapping[str, Any]], folders: Mapping[str, str]) -> dict[str, str]:
+    """clip_id → path; a speaker's clips of a word are numbered from 0 in the order of their ids.
+
+    Raises:
+        ValueError: two speakers' names come out the same.
+    """
+    found: dict[str, str] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    speakers: dict[str, str] = {}
+    for clip in sorted(clips, key=lambda c: c["clip_id"]):
+        speaker = hashlib.sha256(clip["speaker_id"].encode()).hexdigest()[:16]
+        if speakers.setdefault(speaker, clip["speaker_id"]) != clip["speaker_id"]:
+            raise ValueError(f"speakers {clip['speaker_id']} and {speakers[speaker]} are both {speaker}")
+        folder = folders[clip["word"]]
+        number = numbers.get((folder, speaker), 0)
+        numbers[folder, speaker] = number + 1
+        found[clip["clip_id"]] = f"{folder}/{speaker}_nohash_{number}.wav"
+    return found
+
+
+def write_lists(archive: Archive, clips: Iterable[Mapping[str, Any]], where: Mapping[str, str]) -> None:
+    """The two lists, sorted; files in neither are for training."""
+    named: dict[str, list[str]] = {split: [] for split in LISTS}
+    for clip in clips:
+        if clip["split"] in named:
+            named[clip["split"]].append(where[clip["clip_id"]])
+    for split, name in LISTS.items():
+        archive.add(name, "".join(f"{path}\n" for path in sorted(named[split])).encode())
+
+
+def wav(samples: np.ndarray) -> bytes:
+    """16-bit samples at 16 kHz mono as a WAV file."""
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as out:
+        out.setparams((1, 2, SAMPLE_RATE, len(samples), "NONE", ""))
+        out.writeframes(samples.astype("<i2").tobytes())
+    return stream.getvalue()
+
+
+def write_noise(archive: Archive) -> None:
+    """A minute of white and of pink noise (Voss-McCartney: octaves of held random numbers), in integers."""
+    random, n = np.random.Generator(np.random.PCG64(1804_03209)), NOISE_S * SAMPLE_RATE
+    archive.add(f"{NOISE}/white_noise.wav", wav(random.integers(-4000, 4001, n)))
+    pink = np.zeros(n, dtype=np.int64)
+    for row in range(PINK_ROWS):
+        pink += np.repeat(random.integers(-700, 701, -(-n // 2**row)), 2**row)[:n]
+    archive.add(f"{NOISE}/pink_noise.wav", wav(np.clip(pink, -32768, 32767)))

@@ -45,7 +45,7 @@ class Pipeline:
             "location": lambda dag_run, params: str(params["location"]).replace("{month}", month(dag_run, params)),
         }
 
-    def spoken_words_macros(self) -> dict[str, Macro]:
+    def spoken_words_macros(self) -> dict[str, Callable[..., str]]:
         """Macros of a spoken-words harvest, of ``(dag_run, params)``.
 
         As `harvest_macros`, but ``location`` and ``source_version`` fall back on ``config/sources.yaml``; ``sealed`` takes a
@@ -62,7 +62,8 @@ class Pipeline:
         def sealed(dag_run: Any, params: Mapping[str, Any], stage: str) -> str:
             return "\n".join(releases.sealed_folders(*self._place, stage, month(dag_run, params)))
 
-        return self.harvest_macros() | {
+        return {
+            **self.harvest_macros(),
             "location": lambda dag_run, params: source(dag_run, params, "location"),
             "source_version": lambda dag_run, params: source(dag_run, params, "version"),
             "sealed": sealed,

@@ -17,6 +17,16 @@ IMAGES = sorted(p.parent.name for p in REPO.glob("containers/*/requirements.txt"
 HARVEST = (("ingest", "discover"), ("ingest", "fetch"), ("align", "recognize"), ("align", "align"), ("align", "score"))
 RELEASE = (("release", "collect"), ("dedup", "cluster"), ("release", "split"), ("release", "package"), ("release", "publish"))
 
+WORDS = (("ingest", "voices"), ("ingest", "prepare"), ("words", "align"))
+WORDS_RELEASE = (
+    ("release", "collect_words"),
+    ("keywords", "select"),
+    ("keywords", "cut"),
+    ("release", "split_speakers"),
+    ("release", "package_words"),
+    ("release", "publish_words"),
+)
+
 
 @functools.cache
 def stages(image: str) -> dict[str, dict[str, Any]]:
@@ -40,13 +50,13 @@ def test_each_stage_says_what_it_is_and_what_its_parameters_mean(image: str) -> 
             assert schema.get("description"), f"{image} {name}: parameter {parameter} has no description"
 
 
-@pytest.mark.parametrize("chain", [HARVEST, RELEASE], ids=["harvest", "release"])
+@pytest.mark.parametrize("chain", [HARVEST, RELEASE, WORDS + WORDS_RELEASE], ids=["harvest", "release", "spoken_words"])
 def test_what_a_stage_reads_an_earlier_one_writes(chain: tuple[tuple[str, str], ...]) -> None:
     written: set[str] = set()
     for image, name in chain:
         stage = stages(image)[name]
         missing = set(stage["reads"]) - written - {"rejections"}
-        if name == "package":
+        if name in ("package", "package_words"):
             missing -= {"shards", "shard_rows"}  # of the parent release
         assert not missing, f"{image} {name} reads {sorted(missing)}, which no stage before it writes"
         written |= set(stage["writes"]) | {"rejections"}

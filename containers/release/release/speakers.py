@@ -133,13 +133,13 @@ def optimise(counts: Counts, goal: Targets, begin: np.ndarray, frozen: np.ndarra
     # Both genders of a word, and dev and test, weigh the same: the mean of their targets, at least one clip.
     weight = 1 / np.maximum(want.mean(axis=1), 1)
     off, off_gender = -want, -want_gender
-    for split in (DEV, TEST):
+    for part in (DEV, TEST):
         for gender in range(3):
-            chosen = (begin == split) & (counts.gender == gender)
+            chosen = (begin == part) & (counts.gender == gender)
             have = counts.by_word(chosen)
             have = np.append(have, have.sum())
-            off[:, split - 1] += have
-            off_gender[:, gender, split - 1] += have
+            off[:, part - 1] += have
+            off_gender[:, gender, part - 1] += have
 
     def cost() -> float:
         return float((weight[:, None] * off**2).sum() + GENDER_WEIGHT * (weight[:, None, None] * off_gender**2).sum())

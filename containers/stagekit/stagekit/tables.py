@@ -466,6 +466,32 @@ CLIP_AUDIO = Table(
     ),
 )
 
+CLIP_SCORES = Table(
+    "clip_scores",
+    "one spoken-word clip and how much it looks like an error; all deviations (`_z`) are robust and from the clips of its word",
+    ("clip_id",),
+    (
+        Column("clip_id", _s, "clip"),
+        Column("word", _s, "the keyword"),
+        Column("alignment_z", _f, "deviation of the aligner's score; less is worse; null where there is none", True),
+        Column("duration_z", _f, "deviation of the logarithm of the word's duration"),
+        Column("level_db", _f, "level inside the word, dBFS (root mean square)"),
+        Column("level_z", _f, "its deviation"),
+        Column("snr_db", _f, "that level over the quietest tenth of the clip outside the word, padding left out, dB"),
+        Column("edge_db", _f, "the louder of the 20 ms inside the word's edges, over the word's level, dB: high where it is cut"),
+        Column("edge_z", _f, "its deviation"),
+        Column("outside_db", _f, "the loudest 0.1 s outside the word, over the word's level, dB"),
+        Column("outside_z", _f, "its deviation"),
+        Column("mean_abs", _f, "mean of |x| over the clip, full scale 1"),
+        Column("gsc_quiet", pa.bool_(), "mean_abs is under 0.004: Google Speech Commands leaves such a clip out"),
+        Column("contour_db", _f, "standard deviation of the level inside the word, dB: low where nobody speaks"),
+        Column("contour_z", _f, "its deviation"),
+        Column("distance", _f, "to the mean of its word's other clips, over that from the middle of all; null if alone", True),
+        Column("margin", _f, "over 0 if it sounds more like another word; a share of its distance; null if there is none", True),
+        Column("outlier", _f, "all of these together, 0 or more: more is worse"),
+    ),
+)
+
 CLIP_SPLITS = Table(
     "clip_splits",
     "one spoken-word clip of a release and its split; the file has the number of the file of `clips`, and its order",
@@ -642,6 +668,7 @@ TABLES: dict[str, Table] = {
         PICKS,
         CLIPS,
         CLIP_AUDIO,
+        CLIP_SCORES,
         CLIP_SPLITS,
         WORD_SPLITS,
         REJECTIONS,

@@ -45,6 +45,7 @@ def test_returns_the_receipt_and_pushes_the_output(context: dict[str, Any], tmp_
 
 def test_returns_what_can_be_mapped_over(context: dict[str, Any], tmp_path: Path) -> None:
     assert make(tmp_path, returns="shards").execute(context) == []
+    assert make(tmp_path, returns="word", from_run=["word"]).execute(context) == "hello", "of the metrics too"
 
 
 def test_run_parameters_keep_their_types_and_empty_ones_are_left_out(context: dict[str, Any], tmp_path: Path) -> None:

@@ -88,14 +88,16 @@ class Words:
         self.home.stage(seal.run, f"batches/spoken_words/en/{key}/seal", uris, **LANGUAGE, key=key)
 
     def keywords(self, stage: str, base: str, inputs: list[str], **params: Any) -> str:
-        """Run a stage of the image ``keywords`` in its own environment; its output."""
+        """Run a stage of the image ``keywords`` in its own environment; its output, empty where there was nothing to do."""
         receipt = self.home.root / "receipt.json"
         argv = [str(REPOSITORY / ".venvs/keywords/bin/python"), "-m", "keywords", stage, "--output", self.home.uri(base)]
         argv += [x for uri in inputs for x in ("--input", uri)]
         argv += ["--params", json.dumps(params), "--receipt", receipt.as_uri(), "--workers", "1", "--quiet"]
         path = os.pathsep.join(str(REPOSITORY / "containers" / name) for name in ("stagekit", "keywords"))
         run = subprocess.run(argv, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
+        assert run.returncode in (0, 99), run.stderr
+        if run.returncode == 99:
+            return ""
         return str(json.loads(receipt.read_text())["output"])
 
     def release(self, version: str, parent: str = "", min_clips: int = 2, **given: Any) -> dict[str, Any]:
@@ -107,6 +109,7 @@ class Words:
             self.keywords("cut", f"{base}/cut", [audio, f"{selected}#{n:05d}"])
             for n, audio in enumerate(got.success["metrics"]["audio"])
         ]
+        cuts = [uri for uri in cuts if uri]
         split = home.stage(split_speakers.run, f"{base}/split", [got.output, *cuts], **LANGUAGE, version=version)
         before = [f"parent={home.uri('releases/spoken_words/en', parent, 'index')}"] if parent else []
         packed = home.stage(package.run, f"{base}/package", [got.output, *cuts, split.output, *before], **LANGUAGE, **given)

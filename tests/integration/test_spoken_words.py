@@ -46,7 +46,7 @@ def test_the_sealed_months_become_a_release_that_waits_for_its_own_month_only(wo
     assert world.finish(SPOKEN_RELEASE, run_id) == "success", world.why(SPOKEN_RELEASE, run_id)
     about = world.release("2025.03", CORPUS)
     assert about is not None and [b["key"] for b in about["batches"]] == ["2025.01", "2025.02", "2025.03"]
-    assert about["totals"]["keywords"] > 5 and about["totals"]["clips"] >= 2 * about["totals"]["keywords"]
+    assert about["totals"]["keywords"] >= 3 and about["totals"]["clips"] >= 2 * about["totals"]["keywords"]
     folder = world.root / f"releases/{CORPUS}/2025.03"
     rows = [r for f in (folder / "data").rglob("*.parquet") for r in pq.ParquetFile(f).read(["word", "split"]).to_pylist()]
     assert len(rows) == about["totals"]["clips"]

@@ -54,7 +54,7 @@ PIECE_CHARS = 300
 
 
 def share_in(text: str, claimed: str) -> float:
-    """The share of a text, by characters, whose paragraphs, or pieces of them of `PIECE_CHARS`, are in a language.
+    r"""The share of a text, by characters, whose paragraphs, or pieces of them of `PIECE_CHARS`, are in a language.
 
     Pieces that are too short to tell do not count; 0 if there are no others.
 

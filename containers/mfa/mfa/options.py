@@ -16,7 +16,7 @@ COMMON = (
     "--clean",  # never from what an earlier run left
     "--overwrite",  # never prompts
     "--no_use_postgres",  # SQLite in the run's own folder: no server to start, none to leave behind
-    "--use_mp",  # processes, not threads: SQLite sessions are not shared
+    "--use_mp",  # jobs side by side: in threads, which is MFA's default
 )
 JSON_OUTPUT = ("--output_format", "json")
 """JSON holds times as 32-bit floats; the TextGrids hold them rounded."""

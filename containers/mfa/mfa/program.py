@@ -2,18 +2,21 @@
 
 It is found by ``SPEECHMILL_MFA`` (the path of the program) or on ``PATH``. It runs with an ``MFA_ROOT_DIR`` of its own, for two
 runs that share one destroy each other's database; in a process group of its own, for it starts workers that outlive a killed
-parent; with one BLAS thread a worker, for its jobs are what runs in parallel.
+parent; with one BLAS thread a worker, for its jobs are what runs in parallel; and under watch, for it can hang.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import deque
 from functools import cache
 from pathlib import Path
@@ -27,6 +30,11 @@ SUPPORTED = "3."
 """Releases whose options and files this image knows; recorded and tested with 3.4.3."""
 GRACE_S = 5.0
 TAIL = 40
+STALL_S, STALL_CPU_S = 300.0, 3.0
+"""A run that says nothing for so long and takes less CPU time meanwhile than this hangs: MFA 3.4.3 was seen to wait for ever for
+threads of its own while it made features. A run that works takes that much CPU time even where it gets a hundredth of a core; one
+that hangs still polls its queues."""
+ATTEMPTS = 2
 _LIBC = ctypes.CDLL(None)
 _ASK = "import importlib.metadata as m, sys; print(*(d.version for p in sys.argv[1:] for d in m.distributions(name=p)))"
 
@@ -75,7 +83,7 @@ def version() -> str:
 
 
 def run(arguments: list[str], root: Path, *, quiet: bool) -> None:
-    """Run ``mfa`` to its end; its messages go to stderr unless ``quiet``.
+    """Run ``mfa`` to its end; its messages go to stderr unless ``quiet``. A run that stalls is ended and started again, once.
 
     Args:
         arguments: the command line after ``mfa``.
@@ -83,8 +91,25 @@ def run(arguments: list[str], root: Path, *, quiet: bool) -> None:
         quiet: say nothing.
 
     Raises:
-        ProgramFailed: it ended with another status than 0.
+        ProgramFailed: it ended with another status than 0, or stalled twice.
     """
+    for attempt in range(1, ATTEMPTS + 1):
+        folder = root / f"attempt-{attempt}"
+        folder.mkdir()
+        try:
+            return _once(arguments, folder, quiet)
+        except _Stalled as stalled:
+            if attempt == ATTEMPTS:
+                raise ProgramFailed(f"`mfa {arguments[0]}` {stalled}, {ATTEMPTS} times") from None
+            print(f"  mfa: {stalled}; started again", file=sys.stderr, flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Stalled(Exception):  # noqa: N818 - caught here
+    pass
+
+
+def _once(arguments: list[str], root: Path, quiet: bool) -> None:
     program = find()
     tail: deque[str] = deque(maxlen=TAIL)
     process = subprocess.Popen(
@@ -92,9 +117,24 @@ def run(arguments: list[str], root: Path, *, quiet: bool) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
         start_new_session=True, preexec_fn=_die_with_parent,
     )  # fmt: skip
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    since, cpu = time.monotonic(), 0.0
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
+        while True:
+            try:
+                line = lines.get(timeout=min(5.0, STALL_S))
+            except queue.Empty:
+                used = _cpu_s(process.pid)
+                if used - cpu > STALL_CPU_S:
+                    since, cpu = time.monotonic(), used
+                elif time.monotonic() - since > STALL_S:
+                    last = tail[-1] if tail else "its start"
+                    raise _Stalled(f"said nothing and computed nothing for {STALL_S:g} s after: {last}") from None
+                continue
+            if line is None:
+                break
+            since = time.monotonic()
             line = line.rstrip()
             if "━" in line or not line:  # progress bars
                 continue
@@ -106,6 +146,30 @@ def run(arguments: list[str], root: Path, *, quiet: bool) -> None:
         _end(process)
     if status:
         raise ProgramFailed(f"`mfa {arguments[0]}` ended with status {status}: {complaint(list(tail))}")
+
+
+def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Hand on what a process says, line by line; None at its end."""
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            lines.put(line)
+    except ValueError:  # closed while it was read: the run was ended
+        pass
+    lines.put(None)
+
+
+def _cpu_s(group: int) -> float:
+    """CPU seconds of all processes of a process group, and of those of their children that have ended (Linux; 0 elsewhere)."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def complaint(lines: list[str]) -> str:

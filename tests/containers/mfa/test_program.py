@@ -63,8 +63,31 @@ def test_each_run_writes_below_its_own_folder(monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "run").mkdir()
     program.run(["train"], tmp_path / "run", quiet=True)
     root, temporary, cache, threads, path, argument = (tmp_path / "said").read_text().strip().split("|")
-    assert all(Path(p).is_dir() and Path(p).parent == tmp_path / "run" for p in (root, temporary, cache))
+    assert all(Path(p).is_dir() and tmp_path / "run" in Path(p).parents for p in (root, temporary, cache))
     assert (threads, path, argument) == ("1", "", "train")
+
+
+def test_a_run_that_hangs_is_ended_and_started_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    body = f'echo INFO at work; echo $$ >> {tmp_path}/pids; [ $(wc -l < {tmp_path}/pids) = 2 ] || sleep 60'
+    monkeypatch.setenv(program.VARIABLE, str(script(tmp_path / "mfa", body)))
+    monkeypatch.setattr(program, "STALL_S", 0.5)
+    program.run(["align"], tmp_path, quiet=True)
+    pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 2 and not any(map(alive, pids)) and not (tmp_path / "attempt-1").exists()
+
+
+def test_a_run_that_hangs_every_time_is_an_error_and_one_that_computes_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "STALL_S", 0.5)
+    monkeypatch.setattr(program, "STALL_CPU_S", 0.05)
+    monkeypatch.setenv(program.VARIABLE, str(script(tmp_path / "mfa", "echo INFO Generating MFCCs; sleep 60")))
+    with pytest.raises(program.ProgramFailed, match="computed nothing for 0.5 s after: INFO Generating MFCCs, 2 times"):
+        program.run(["align"], tmp_path, quiet=True)
+    busy = "i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done"
+    monkeypatch.setenv(program.VARIABLE, str(script(tmp_path / "mfa", busy)))
+    (tmp_path / "busy").mkdir()
+    program.run(["align"], tmp_path / "busy", quiet=True)
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])

@@ -215,7 +215,7 @@ def test_a_stage_that_is_told_to_end_leaves_no_process_and_no_file(world: World,
     command = [sys.executable, "-m", "mfa", "train", "--input", world.corpus, "--output", str(tmp_path / "out"), "--quiet"]
     stage = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(scratch.glob("*/run/mfa_root_dir/corpus/*")):  # MFA is at work
+    while not list(scratch.glob("*/run/*/mfa_root_dir/corpus/*")):  # MFA is at work
         assert stage.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
     stage.send_signal(signal.SIGTERM)

@@ -186,8 +186,8 @@ def write_tables(months: dict[Path, list[Item]]) -> None:
 SOURCES_HEAD = """# Samples
 
 Real speech with text that people wrote, and files that must be turned away. `peoples_speech/en` is what `make demo` harvests;
-`peoples_speech_next/en` is what a second month adds (one new creator, and one who is already there). `spoken_words` has a SOURCES.md of
-its own.
+`peoples_speech_next/en` is what a second month adds (one new creator, and one who is already there).
+`spoken_words` has a SOURCES.md of its own.
 
 Written by `samples/build.py` from `items.jsonl` and `tests/known_answers/data` (its SOURCES.md names repository, commit and
 licence statement of each source file). Attribution: LibriSpeech, (c) 2014 Vassil Panayotov, CC BY 4.0,

@@ -21,7 +21,7 @@ SURE = 0.9
 """Probability from which a text's language counts as known. Over 784 texts of 60 and 100 characters in 13 languages nothing was
 wrong (README); below this, a text may be a mixture."""
 LEAST_SHARE = 0.2
-"""A text of several languages is aligned, for the search finds the parts that were said, if so much of it is in the claimed one."""
+"""A text of several languages is kept if so much of it is in the claimed one: the search finds the parts that were said."""
 
 
 class CaptionRejected(Exception):  # noqa: N818 - a decision, not a failure

@@ -148,12 +148,12 @@ def main() -> None:
         "planted, kinds in turn (`planted.py` says how). Figures are AUC: the chance that a planted error scores worse than a",
         f"clip without one, mean of {asked.seeds} plantings. What is wrong with the recordings themselves counts as good here.",
         "These corpora have no aligner's score, so that column has no part in it. The space is learned from the corpus with",
-        "the errors in it. The scores and their weights were chosen on plantings in the English corpora (seeds 1 and 101); Arabic",
-        "had no say.",
+        "the errors in it. The scores and their weights were chosen on plantings in the English corpora (seeds 1 and 101);",
+        "Arabic had no say.",
         "*k-means*: the original's method (50 random clips of a word, five centroids, the distance to the nearest) in this",
         "space, and on the vectors before it; its own network is not used. It has no figure for those 50, nor for rarer words.",
-        "Our vectors hold no level and no mean spectrum, so silence and noise lie in the middle of them, near every centroid: its",
-        "figures for these two say nothing of the network that it was made for.",
+        "Our vectors hold no level and no mean spectrum, so silence and noise lie in the middle of them, near every centroid:",
+        "its figures for these two say nothing of the network that it was made for.",
     ]
     english = {n: getattr(asked, n) for n in ("fsdd", "gsc", "an4") if getattr(asked, n)}
     corpora = {f"English: {', '.join(english)}": english}

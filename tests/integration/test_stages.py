@@ -58,6 +58,8 @@ def test_what_a_stage_reads_an_earlier_one_writes(chain: tuple[tuple[str, str], 
         missing = set(stage["reads"]) - written - {"rejections"}
         if name in ("package", "package_words"):
             missing -= {"shards", "shard_rows"}  # of the parent release
+        if name == "voices":
+            missing -= {"sentences"}  # of the months before
         assert not missing, f"{image} {name} reads {sorted(missing)}, which no stage before it writes"
         written |= set(stage["writes"]) | {"rejections"}
 

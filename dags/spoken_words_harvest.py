@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
+from airflow.sdk import DAG, Param, TriggerRule, dag, task, task_group
 
 from operators import keys
 from operators.settings import Settings
@@ -82,20 +82,23 @@ def make_harvest(settings: Settings, language: SpokenLanguage) -> DAG:
         def checked(readings: str) -> Any:
             """One shard of readings, to sentences."""
             text = {"text": dict(language.text) if language.text else None}
-            return here.stage(
-                BATCH, "ingest", "prepare", pool="heavy", inputs=[readings], returns="output", stage_params=text
-            ).output
+            return here.stage(BATCH, "ingest", "prepare", pool="heavy", inputs=[readings], stage_params=text).made
+
+        @task
+        def sentences(folders: Any) -> list[str]:
+            """Only a returned list can be mapped over."""
+            return list(folders)
 
         @task_group
-        def placed(sentences: str, model: str) -> Any:
+        def placed(folder: str, model: str) -> Any:
             """One shard of sentences, to words."""
-            return here.stage(BATCH, aligner, "align", pool="heavy", inputs=[sentences], roles={"model": model}).made
+            return here.stage(BATCH, aligner, "align", pool="heavy", inputs=[folder], roles={"model": model}).made
 
-        prepared: Any = checked.expand(readings=voices.output)
+        prepared: Any = sentences(checked.expand(readings=voices.output))
         train = here.stage(BATCH, aligner, "train", pool="heavy", inputs=[prepared, before["known"]])
-        words: Any = placed.partial(model=train.made).expand(sentences=prepared)
+        words: Any = placed.partial(model=train.made).expand(folder=prepared)
         here.stage(
-            BATCH, "release", "seal", inputs=[voices.made_if_any, prepared, words],
+            BATCH, "release", "seal", inputs=[voices.made_if_any, train.made_if_any, prepared, words],
             trigger_rule=TriggerRule.NONE_FAILED,  # a month without a release, or a shard that lost all, is sealed too
             stage_params={
                 "root": settings.root, "dataset": DATASET, "language": language.code, "key": "{{ month(dag_run, params) }}",

@@ -18,6 +18,7 @@ SHARED = Path("/run/speechmill")
 PROJECT = Path("/project")
 """The checkout, in the init service only: ``.env`` is written there, for the person who has to log in."""
 AIRFLOW_UID = 50000
+DATABASE = "metadata"
 
 
 def make_secrets(env: Path) -> dict[str, str]:
@@ -43,7 +44,7 @@ def make_secrets(env: Path) -> dict[str, str]:
 def init() -> None:
     """Write secrets, the password of the UI and the lock of the images."""
     made = make_secrets(PROJECT / ".env")
-    database = f"airflow:{made['SPEECHMILL_DB_PASSWORD']}@postgres/airflow"
+    database = f"airflow:{made['SPEECHMILL_DB_PASSWORD']}@postgres/{DATABASE}"
     settings = {
         "POSTGRES_PASSWORD": made["SPEECHMILL_DB_PASSWORD"],
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
@@ -71,6 +72,7 @@ def lock_images(lock: Path) -> None:
 
 def database() -> None:
     """Make or migrate Airflow's tables, and its pools."""
+    make_database(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
     from airflow.models import Pool
     from airflow.utils.db import initdb
 
@@ -79,6 +81,19 @@ def database() -> None:
     initdb()
     for name, pool in json.loads((Settings.from_env().config / "pools.json").read_bytes()).items():
         Pool.create_or_update_pool(name, pool["slots"], pool["description"], pool["include_deferred"])
+
+
+def make_database(url: str) -> None:
+    """Make the database that a URL names, unless it is there: in UTF-8, whatever the server's own locale is."""
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.engine import make_url
+
+    wanted = make_url(url)
+    server = create_engine(wanted.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        if not connection.execute(text("select 1 from pg_database where datname = :name"), {"name": wanted.database}).scalar():
+            made = f"create database \"{wanted.database}\" encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0"
+            connection.execute(text(made))
 
 
 def healthy(component: str) -> bool:

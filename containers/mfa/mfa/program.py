@@ -31,9 +31,9 @@ SUPPORTED = "3."
 GRACE_S = 5.0
 TAIL = 40
 STALL_S, STALL_CPU_S = 300.0, 3.0
-"""A run that says nothing for so long and takes less CPU time meanwhile than this hangs. One that works takes that much even where
-it gets a hundredth of a core; one that hangs still polls its queues. MFA 3.4.3 was seen to stand still for two minutes, all threads
-waiting, while it made features on an overloaded machine; nothing of it ends such a run."""
+"""A run that says nothing for so long and takes less CPU time meanwhile than this hangs. One that works takes that much
+even where it gets a hundredth of a core; one that hangs still polls its queues. MFA 3.4.3 was seen to stand still for two
+minutes, all threads waiting, while it made features on an overloaded machine; nothing of it ends such a run."""
 ATTEMPTS = 2
 _LIBC = ctypes.CDLL(None)
 _ASK = "import importlib.metadata as m, sys; print(*(d.version for p in sys.argv[1:] for d in m.distributions(name=p)))"

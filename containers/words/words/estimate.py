@@ -3,7 +3,8 @@
 1. Flat start. The loud frames of each utterance are shared out evenly over its states; quiet stretches are pauses.
 2. States without context, 14 rounds: best paths (in 9 of them), re-estimation, mixtures growing from 1 Gaussian to some 7.
 3. Utterances whose words fit far worse than the others' are left out (wrong transcripts; :func:`outliers`).
-4. A decision tree ties states in context; mixtures grow again over 10 rounds. Paths are now searched only near the last ones.
+4. A decision tree ties states in context; mixtures grow again over 10 rounds. After round 7 paths are
+   searched only near the last ones.
 
 The order of the sums is fixed (chunks of utterances, whatever the number of threads), so one seed gives one model.
 """
@@ -43,7 +44,11 @@ class Plan:
     tied_rounds: int = 10
     leaves: int = 800
     tied_gaussians: int = 6000
+    free_rounds: int = 7
+    """After so many rounds, paths are searched only within ``wide_s`` of the last ones."""
+    wide_s: float = 0.3
     band_s: float = 0.15
+    """The same once states are tied."""
     outlier_deviations: float = 6.0
 
 
@@ -75,7 +80,8 @@ class Estimator:
     def __init__(self, utterances: Sequence[Utterance], units: int, shift_s: float, plan: Plan, threads: int):
         """``units``: number of units, silence included; ``shift_s``: seconds between frames."""
         self.utterances, self.units, self.plan = utterances, units, plan
-        self.band = round(plan.band_s / shift_s)
+        self.band, self.wide = round(plan.band_s / shift_s), round(plan.wide_s / shift_s)
+        self.every = max(1, round(0.01 / shift_s))
         self._pool = ThreadPoolExecutor(max(1, threads))
         self._tied_by: tree.Tree | None = None
         self._tied: list[I64] = []
@@ -93,7 +99,8 @@ class Estimator:
             state = self._start()
             save(state)
         while state.phase == "plain" and state.round < plan.rounds:
-            state = self._round(state, state.round in plan.align_in, None, plan.gaussians, plan.rounds, 3)
+            band = self.wide if state.round >= plan.free_rounds else None
+            state = self._round(state, state.round in plan.align_in, band, plan.gaussians, plan.rounds, 3)
             save(state)
         if state.phase == "plain":
             state = self._tie(self._drop_outliers(state))
@@ -128,7 +135,7 @@ class Estimator:
         return replace(state, round=state.round + 1, paths=paths, acoustics=Acoustics(mixtures, acoustics.stay, acoustics.go))
 
     def _drop_outliers(self, state: State) -> State:
-        paths = self._paths(state.tree, state.acoustics, state.paths, None)
+        paths = self._paths(state.tree, state.acoustics, state.paths, self.wide)
         fits = self._fits(state.tree, state.acoustics, paths)
         bad = outliers(fits, self.plan.outlier_deviations)
         return replace(state, paths=[None if b else p for p, b in zip(paths, bad, strict=True)])
@@ -225,7 +232,7 @@ class Estimator:
             if path is None:
                 return float("nan")
             spoken = u.trellis.word[path] >= 0
-            return float(ratios(u.x, u.trellis, path, acoustics)[spoken].mean()) if spoken.any() else float("nan")
+            return float(ratios(u.x, u.trellis, path, acoustics, self.every)[spoken].mean()) if spoken.any() else float("nan")
 
         return np.array(list(self._pool.map(one, range(len(self.utterances)))))
 

@@ -22,7 +22,7 @@ def test_a_release_of_common_voice_becomes_words_with_times(world: World) -> Non
         "ingest.voices": 1, "ingest.prepare": 3, "words.train": 1, "words.align": 3,
     }  # fmt: skip
     # The list has 100 rows, of which 75 name clips that are not there.
-    assert seal["ledger"]["in"]["units"] == 100 and seal["ledger"]["rejected"]["no_audio"]["units"] == 75
+    assert seal["ledger"]["in"]["units"] == 100 and seal["ledger"]["rejected"]["audio_missing"]["units"] == 75
     folders = [world.root / f"batches/{CORPUS}/2025.01" / f["path"] for f in seal["stages"]["words.align"]]
     files = [file for folder in folders for file in folder.glob("sentence_words-*.parquet")]
     words = [row for file in files for row in pq.read_table(file).to_pylist()]

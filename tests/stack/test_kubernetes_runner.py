@@ -69,7 +69,6 @@ def cluster(tmp_path: Path, cloud: gcs_server.Cloud, monkeypatch: pytest.MonkeyP
         lock.write_text(yaml.safe_dump({"images": {n: {"digest": f"local/{n}@{e['image']}"} for n, e in held.items()}}))
         extra = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(config)}}
         monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(extra))
-        monkeypatch.setenv("KUBECONFIG", str(config))
         monkeypatch.setenv("SPEECHMILL_RUNNER", "kubernetes")
         monkeypatch.setenv("SPEECHMILL_ROOT", "gs://speech/warehouse")
         monkeypatch.setenv("SPEECHMILL_IMAGES", str(lock))
@@ -101,6 +100,7 @@ def run(operator: StageOperator, given: Any) -> Any:
             return step()
         except TaskDeferred as deferred:
             event = asyncio.run(first(deferred.trigger))
+            assert "Invalid connection" not in event.payload.get("message", ""), "the trigger never reached the API"
             step = lambda event=event: operator.trigger_reentry(given, event.payload)  # type: ignore[misc]  # noqa: E731
     raise AssertionError("it deferred 50 times")
 
@@ -113,6 +113,16 @@ async def first(trigger: Any) -> Any:
 
 def left() -> list[str]:
     return docker("ps", "-aq", "--filter", f"label={LABEL}").stdout.split()
+
+
+def at_work() -> None:
+    """Wait until a pod's container is there."""
+    import time
+
+    deadline = time.monotonic() + 20
+    while not left():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def gone(cluster: Cluster) -> bool:
@@ -207,14 +217,18 @@ def test_a_retry_finds_the_pod_of_a_try_that_lost_its_worker(cluster: Cluster) -
 
 
 def test_a_task_that_is_killed_takes_its_pod_along(cluster: Cluster, cloud: Any) -> None:
-    """While a worker has it, and while it is deferred (the trigger's own on_kill)."""
-    cloud.faults.append(gcs_server.Fault("POST", "upload", "slow", 30, times=2))
-    operator = make()
-    with pytest.raises(TaskDeferred):
-        operator.execute(context())
-    operator.on_kill()
-    assert gone(cluster)
+    """As soon as a worker has made it, at work, and while it is deferred (the trigger's own on_kill)."""
+    cloud.faults.append(gcs_server.Fault("POST", "upload", "slow", 30, times=3))
+    for wait in (False, True):
+        operator = make()
+        with pytest.raises(TaskDeferred):
+            operator.execute(context())
+        if wait:
+            at_work()
+        operator.on_kill()
+        assert gone(cluster)
     with pytest.raises(TaskDeferred) as deferred:
         make().execute(context())
+    at_work()
     asyncio.run(deferred.value.trigger.on_kill())
-    assert gone(cluster) and len(cluster.deleted) == 2
+    assert gone(cluster) and len(cluster.deleted) == 3

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import docker
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from kubernetes.client import models
 
 LABEL = "org.speechmill.pod"
@@ -167,6 +167,8 @@ class _Node(threading.Thread):
             volumes=[mount["mountPath"] for mount in base["volumeMounts"]],
         )
         self.status("Running", {"running": {"startedAt": now()}}, conditions=[{"type": "PodScheduled", "status": "True"}])
+        if cluster.pods.get(self.name_) is not self.pod:  # deleted before its container was there
+            return _remove(self.name_)
         taken = cluster.fault("preempt", "vanish", path=self.name_)
         if taken is not None:
             time.sleep(taken.value)
@@ -180,7 +182,7 @@ class _Node(threading.Thread):
             code = container.wait()["StatusCode"]
             container.reload()
             said = container.logs(tail=80).decode("utf-8", "replace")[-2048:]
-        except NotFound:  # deleted
+        except APIError:  # deleted, or just being removed
             return
         reason = "OOMKilled" if container.attrs["State"]["OOMKilled"] else "Error" if code else "Completed"
         ended = {"exitCode": code, "reason": reason, "finishedAt": now(), "message": said if code else ""}
@@ -317,7 +319,7 @@ def _remove(name: str) -> None:
         container = docker.from_env().containers.get(f"pod-{name}")
         container.stop(timeout=5)
         container.remove(force=True, v=True)
-    except NotFound:
+    except APIError:  # another thread was first
         pass
 
 

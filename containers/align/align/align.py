@@ -17,7 +17,7 @@ from align.accept import HEARD_MARGIN, accept
 from align.documents import Document, read_documents
 from align.edges import close_gaps, refine
 from align.evidence import doubts, heard_speech, unexplained, with_sound
-from align.find import find
+from align.find import find, near
 from align.language import foreign
 from align.place import place_tokens
 from align.recognizer import HeardWord
@@ -111,7 +111,10 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
 def align_document(job: Job) -> Aligned:
     """Search, place, accept and segment one document."""
     words = job.document.words
-    pairs = find([h.word for h in job.heard], words)
+    heard_words = [h.word for h in job.heard]
+    pairs = find(heard_words, words)
+    if job.by_itself:
+        pairs = sorted(pairs + near(heard_words, words, pairs))
     runs = chains(pairs, job.heard)
     anchored = frozenset(a.token for run in runs for a in run)
     tokens = job.document.row["tokens"]

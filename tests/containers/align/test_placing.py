@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from align.accept import accept
 from align.edges import close_gaps, refine
-from align.find import find
+from align.find import find, near
 from align.place import TokenPlace
 from align.recognizer import HeardWord
 from align.segment_types import AlignedWord
@@ -87,6 +88,28 @@ def test_a_short_text_is_found_and_another_text_is_not() -> None:
     assert len(find(heard, text)) >= 9
     assert find("we are hosting some new events the sun from now and then".split(), text) == []
     assert find([], text) == find(heard, []) == []
+
+
+def test_what_was_misheard_between_two_words_is_found_by_its_letters_and_something_else_is_not() -> None:
+    text = "and during the medical assessments before the flight he slept".split()
+    heard = "and during the medical assets meant before flies he slept".split()
+    sure = [(i, i) for i in range(4)] + [(8, 8), (9, 9)]
+    found = near(heard, text, sure)
+    assert {text[r]: heard[h] for h, r in found} == {"assessments": "assets", "before": "before", "flight": "flies"}
+    elsewhere = "and during the medical violin on his service he slept".split()
+    assert near(elsewhere, text, sure) == []
+    assert near(heard, text, []) == near(heard, text, sure[:1]) == []
+
+
+SAID = st.lists(st.text("abcdefg", min_size=1, max_size=7), max_size=14)
+
+
+@given(SAID, SAID)
+def test_what_is_found_by_letters_keeps_the_order_of_both_sides(heard: list[str], text: list[str]) -> None:
+    heard, text = ["<s>", *heard, "</s>"], ["<s>", *text, "</s>"]
+    ends = [(0, 0), (len(heard) - 1, len(text) - 1)]
+    both = sorted(ends + near(heard, text, ends))
+    assert all(a < b and c <= d for (c, a), (d, b) in itertools.pairwise(both))
 
 
 def place(token: int, start: float, score: float = 0.5, anchored: bool = True, length: float = 0.3) -> TokenPlace:

@@ -14,7 +14,7 @@ import yaml
 
 REPO = Path(__file__).resolve().parents[2]
 LOCK = REPO / "containers/images.lock.yaml"
-STAGES = ("align", "dedup", "ingest", "quality", "release")
+STAGES = ("align", "dedup", "ingest", "keywords", "quality", "release", "words")
 
 
 def docker(*argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:

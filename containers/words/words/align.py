@@ -19,9 +19,9 @@ from stagekit.storage import join, local_copy, resolve
 from stagekit.tables import Reason
 from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
-from words.decode import best_path
+from words.decode import best_path, quietness, squared, table
 from words.features import RATE, with_slopes
-from words.graph import SILENCE, Trellis, build
+from words.graph import PARTS, SILENCE, Trellis, build
 from words.kernels import IMPOSSIBLE
 from words.lexicon import key
 from words.model import JSON, NPZ, Model
@@ -31,6 +31,10 @@ from words.units import spell
 
 CHUNK_S = 600.0
 """Seconds of clips that a worker takes at once; a speaker's clips in it are normalised together."""
+
+
+BAND_S = 0.15
+"""Tied states are searched so near the best path of the states without context, as in training (words.estimate.Plan)."""
 
 
 class AlignParams(Params):
@@ -146,10 +150,16 @@ def align_sentence(
         return Refused(Reason.UNALIGNED, f"{len(clip) / RATE:.2f} s of sound for a text that takes {need:.2f} s at least")
     curve = change(fine_mel(clip))
     boundaries = per_frame(curve, x.shape[1], model.shape.shift, CHANGE_WEIGHT)
-    path, total = best_path(x, trellis, model.states(trellis), model.tied.density, boundaries)
+    v, quiet, plain = squared(x), quietness(x[0]), model.plain
+    known = table(v, np.arange(len(plain.stay)), plain.density)
+    alone = (trellis.unit * PARTS + trellis.part).astype(np.int64)
+    path, total = best_path(v, trellis, alone, plain.density, boundaries, quiet, known=known)
+    if total > IMPOSSIBLE / 2:
+        ties = model.states(trellis)
+        path, total = best_path(v, trellis, ties, model.tied.density, boundaries, quiet, path, round(BAND_S / step))
     if total < IMPOSSIBLE / 2:
         return Refused(Reason.UNALIGNED, "no path through the text fits the sound")
-    ratio = ratios(x, trellis, path, model.plain, max(1, round(0.01 / step)))
+    ratio = ratios(known, trellis, path, plain, max(1, round(0.01 / step)))
     scores, mean = word_scores(ratio, trellis.word[path])
     usual = model.about["scores"]
     if mean < (bound := low(usual["sentences"], params.unaligned)):

@@ -17,14 +17,47 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Density:
-    """Mixtures as the kernels read them, and the tied states' log chances of staying and leaving."""
+    """Mixtures as the kernels read them, and the tied states' log chances of staying and leaving.
+
+    The log of a Gaussian is ``constant + linear @ [x, x * x]``: one product of matrices for all frames and Gaussians.
+    """
 
     first: NDArray[np.int64]
+    """(pdfs + 1,) Gaussians of mixture p are [first[p], first[p + 1])."""
     constant: F32
-    mean: F32
-    precision: F32
+    """(gaussians,) log weight, normaliser, and what the mean alone gives."""
+    linear: F32
+    """(gaussians, 2 * size)."""
     stay: F32
     go: F32
+
+
+FRAMES_AT_ONCE = 1024
+"""Frames of a table that are multiplied together: 6,000 Gaussians then take 25 MB."""
+
+
+def squared(x: F32) -> F32:
+    """Vectors (size, frames) and their squares side by side, (frames, 2 * size)."""
+    return np.ascontiguousarray(np.concatenate([x, x * x]).T)
+
+
+def table(v: F32, pdfs: I64, density: Density) -> F32:
+    """Log likelihood of some mixtures at all frames, a mixture's sum taken as its largest term; (frames, pdfs).
+
+    Args:
+        v: :func:`squared`.
+        pdfs: (n,) which mixtures.
+        density: the model.
+    """
+    many = density.first[pdfs + 1] - density.first[pdfs]
+    starts = np.zeros(len(pdfs) + 1, np.int64)
+    np.cumsum(many, out=starts[1:])
+    some = np.repeat(density.first[pdfs] - starts[:-1], many) + np.arange(starts[-1])
+    linear, constant = density.linear[some].T, density.constant[some]
+    out = np.empty((len(v), len(pdfs)), np.float32)
+    for t in range(0, len(v), FRAMES_AT_ONCE):
+        kernels.maxima(v[t : t + FRAMES_AT_ONCE] @ linear, constant, starts, out[t : t + FRAMES_AT_ONCE])
+    return out
 
 
 def band(path: I32, width: int, states: int) -> tuple[I32, I32]:
@@ -56,50 +89,53 @@ def quietness(level: F32) -> F32:
 
 
 def best_path(
-    x: F32, trellis: Trellis, pdf: I64, density: Density, change: F32, near: I32 | None = None, width: int = 30
-) -> tuple[I32, float]:
+    v: F32, trellis: Trellis, pdf: I64, density: Density, change: F32, quiet: F32, near: I32 | None = None, width: int = 30,
+    known: F32 | None = None,
+) -> tuple[I32, float]:  # fmt: skip
     """The best state of each frame, and the path's log probability (below -1e29 if there is none).
 
     Args:
-        x: (size, frames).
+        v: vectors and their squares, (frames, 2 * size); see :func:`squared`.
         trellis: of the utterance.
         pdf: (states,) tied state.
         density: the model.
         change: (frames,) log weight of a boundary before each frame (words.change).
+        quiet: (frames,) log weight of a pause at each frame (:func:`quietness`).
         near: an earlier path; states are tried only near where it saw them.
         width: how near, frames.
+        known: without ``near``, likelihoods of all mixtures at all frames if they are known already: (frames, pdfs).
     """
-    frames, states = x.shape[1], len(pdf)
-    every = np.arange(states)
-    rows: I64
-    row_from: I64
-    row_to: I64
+    frames, states = len(v), len(pdf)
+    every, silent = np.arange(states), trellis.unit == SILENCE
+    column: I64
+    at: I64
     low: I32
     high: I32
     if near is None:
-        rows, which = np.unique(pdf, return_inverse=True)
-        state_row = which.reshape(-1)
-        row_from, row_to = np.zeros(len(rows), np.int64), np.full(len(rows), frames, np.int64)
+        if known is None:
+            rows, column = np.unique(pdf, return_inverse=True)
+            obs = table(v, rows, density)
+        else:
+            obs, column = known.copy(), pdf
+        obs[:, np.unique(column[silent])] += quiet[:, None]
+        at = np.arange(frames, dtype=np.int64) * obs.shape[1]
         low, high = np.zeros(frames, np.int32), np.full(frames, states, np.int32)
     else:
-        rows, state_row = pdf, every
         low, high = band(near, width, states)
-        row_from = np.searchsorted(high, every, side="right").astype(np.int64)
-        row_to = np.maximum(np.searchsorted(low, every, side="right"), row_from).astype(np.int64)
-    row_at = np.zeros(len(rows), np.int64)
-    np.cumsum((row_to - row_from)[:-1], out=row_at[1:])
-    obs = np.empty(int((row_to - row_from).sum()), np.float32)
-    d = density
-    kernels.likelihoods(x, rows, row_from, row_to, d.first, d.constant, d.mean, d.precision, row_at, obs)
-    paused = np.zeros(len(rows), bool)
-    paused[state_row[trellis.unit == SILENCE]] = True
-    quiet = quietness(x[0])
-    for r in np.flatnonzero(paused):
-        obs[row_at[r] : row_at[r] + row_to[r] - row_from[r]] += quiet[row_from[r] : row_to[r]]
-    weight = trellis.weight + d.go[pdf[trellis.source]]
+        start = np.searchsorted(high, every, side="right").astype(np.int64)
+        stop = np.searchsorted(low, every, side="right").astype(np.int64)
+        at = np.zeros(frames, np.int64)
+        np.cumsum((high - low)[:-1], out=at[1:])
+        at -= low
+        obs = np.empty(int(at[-1]) + int(high[-1]), np.float32)
+        kernels.band_likelihoods(v, pdf, start, stop, density.first, density.constant, density.linear, at, obs)
+        for s in np.flatnonzero(silent):
+            obs[at[start[s] : stop[s]] + s] += quiet[start[s] : stop[s]]
+        column = every
+    weight = trellis.weight + density.go[pdf[trellis.source]]
     path = np.zeros(frames, np.int32)
     total = kernels.best_path(
-        obs, state_row, row_from, row_at, trellis.arc, trellis.source, weight, d.stay[pdf], trellis.entry, trellis.leave,
-        trellis.crossing, change, low, high, path,
+        obs.reshape(-1), at, column, trellis.arc, trellis.source, weight, density.stay[pdf],
+        trellis.entry, trellis.leave, trellis.crossing, change, low, high, path,
     )  # fmt: skip
     return path, float(total)

@@ -15,13 +15,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from words import gmm, kernels, tree
-from words.decode import best_path
+from words.decode import best_path, quietness, squared, table
 from words.gmm import Mixtures, Sums
 from words.graph import SILENCE, Trellis
 from words.model import Acoustics
@@ -59,6 +60,12 @@ class Utterance:
     x: F32
     trellis: Trellis
     change: F32
+    """(frames,) log weight of a boundary before each frame (words.change)."""
+
+    @cached_property
+    def quiet(self) -> F32:
+        """(frames,) log weight of a pause at each frame."""
+        return quietness(self.x[0])
 
 
 @dataclass(frozen=True)
@@ -178,13 +185,15 @@ class Estimator:
             old, u = near[i], self.utterances[i]
             if old is None:
                 return None
-            path, total = best_path(u.x, u.trellis, self._ties(ties, i), density, u.change, old if band else None, band or 0)
-            return path if total > kernels.IMPOSSIBLE / 2 else old if band else None
+            found, total = best_path(
+                squared(u.x), u.trellis, self._ties(ties, i), density, u.change, u.quiet, old if band else None, band or 0
+            )
+            return found if total > kernels.IMPOSSIBLE / 2 else old if band else None
 
         return list(self._pool.map(one, range(len(self.utterances))))
 
     def _collect(self, mixtures: Mixtures, paths: list[I32 | None], states: Callable[[int], I64]) -> Sums:
-        first, constant, mean, precision = mixtures.density()
+        density = mixtures.density()
         states(0)
 
         def one(k: int) -> Sums:
@@ -192,10 +201,7 @@ class Estimator:
             for i in range(k, len(paths), CHUNKS):
                 path = paths[i]
                 if path is not None:
-                    kernels.accumulate(
-                        self.utterances[i].x, states(i)[path], first, constant, mean, precision,
-                        sums.count, sums.total, sums.square,
-                    )  # fmt: skip
+                    kernels.accumulate(squared(self.utterances[i].x), states(i)[path], *density, sums.count, sums.moments)
             return sums
 
         whole = Sums.zeros(len(mixtures.weight), len(self.floor))
@@ -232,9 +238,15 @@ class Estimator:
             if path is None:
                 return float("nan")
             spoken = u.trellis.word[path] >= 0
-            return float(ratios(u.x, u.trellis, path, acoustics, self.every)[spoken].mean()) if spoken.any() else float("nan")
+            each = ratios(plain_table(u, acoustics), u.trellis, path, acoustics, self.every)
+            return float(each[spoken].mean()) if spoken.any() else float("nan")
 
         return np.array(list(self._pool.map(one, range(len(self.utterances)))))
+
+
+def plain_table(utterance: Utterance, plain: Acoustics) -> F32:
+    """Log likelihoods of all states without context, (frames, states)."""
+    return table(squared(utterance.x), np.arange(len(plain.stay)), plain.density)
 
 
 SCORED = 400
@@ -261,7 +273,7 @@ def usual_scores(utterances: Sequence[Utterance], state: State, shift_s: float) 
     for i in kept[:: max(1, -(-len(kept) // SCORED))]:
         u, path = utterances[i], state.paths[i]
         assert path is not None
-        each = ratios(u.x, u.trellis, path, state.plain, max(1, round(0.01 / shift_s)))
+        each = ratios(plain_table(u, state.plain), u.trellis, path, state.plain, max(1, round(0.01 / shift_s)))
         scores, mean = word_scores(each, u.trellis.word[path])
         words += [float(s) for s in scores]
         sentences.append(mean)

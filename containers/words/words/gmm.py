@@ -39,10 +39,14 @@ class Mixtures:
         """Number of mixtures."""
         return len(self.first) - 1
 
-    def density(self) -> tuple[NDArray[np.int64], F32, F32, F32]:
-        """What the kernels read: first, log weight and normaliser, mean, half of the inverse variance."""
-        constant = np.log(self.weight) - 0.5 * np.log(2 * np.pi * self.variance).sum(axis=1)
-        return self.first, constant.astype(np.float32), self.mean.astype(np.float32), (0.5 / self.variance).astype(np.float32)
+    def density(self) -> tuple[NDArray[np.int64], F32, F32]:
+        """What the kernels read: ``first``, and constant (gaussians,) and linear (gaussians, 2 * size) part of each Gaussian.
+
+        The log of weight times density is ``constant + linear @ [x, x * x]``.
+        """
+        constant = np.log(self.weight) - 0.5 * (np.log(2 * np.pi * self.variance) + self.mean**2 / self.variance).sum(axis=1)
+        linear = np.concatenate([self.mean / self.variance, -0.5 / self.variance], axis=1)
+        return self.first, constant.astype(np.float32), linear.astype(np.float32)
 
 
 @dataclass
@@ -50,24 +54,33 @@ class Sums:
     """Zeroth, first and second order sums over frames, one row a Gaussian."""
 
     count: F64
-    total: F64
-    square: F64
+    moments: F64
+    """(gaussians, 2 * size): sums of the vectors, and of their squares."""
 
     @classmethod
     def zeros(cls, gaussians: int, size: int) -> Sums:
         """Nothing seen yet."""
-        return cls(np.zeros(gaussians), np.zeros((gaussians, size)), np.zeros((gaussians, size)))
+        return cls(np.zeros(gaussians), np.zeros((gaussians, 2 * size)))
+
+    @property
+    def total(self) -> F64:
+        """Sums of the vectors, (gaussians, size)."""
+        return self.moments[:, : self.moments.shape[1] // 2]
+
+    @property
+    def square(self) -> F64:
+        """Sums of their squares, (gaussians, size)."""
+        return self.moments[:, self.moments.shape[1] // 2 :]
 
     def add(self, other: Sums) -> None:
         """Add the sums of other frames."""
         self.count += other.count
-        self.total += other.total
-        self.square += other.square
+        self.moments += other.moments
 
 
 def single(sums: Sums, floor: F64, backoff: NDArray[np.int64] | None = None) -> Mixtures:
     """One Gaussian a state from the sums of the state; a state without frames gets the mean of all."""
-    whole = Sums(sums.count.sum(keepdims=True), sums.total.sum(axis=0, keepdims=True), sums.square.sum(axis=0, keepdims=True))
+    whole = Sums(sums.count.sum(keepdims=True), sums.moments.sum(axis=0, keepdims=True))
     overall = whole.total[0] / max(whole.count[0], 1.0)
     spread = np.maximum(whole.square[0] / max(whole.count[0], 1.0) - overall**2, floor)
     n = np.maximum(sums.count, 1e-9)[:, None]

@@ -12,7 +12,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from words import kernels
 from words.graph import PARTS, Trellis
 from words.model import Acoustics
 
@@ -24,7 +23,7 @@ def free_loop(obs: Array, stay: Array, go: Array, parts: int, penalty: float) ->
     """Best path of units in any order.
 
     Args:
-        obs: (units * parts, frames) log likelihoods, the parts of a unit side by side.
+        obs: (frames, units * parts) log likelihoods, the parts of a unit side by side.
         stay: (units * parts,) log chance of staying.
         go: (units * parts,) log chance of leaving.
         parts: states of a unit.
@@ -33,13 +32,13 @@ def free_loop(obs: Array, stay: Array, go: Array, parts: int, penalty: float) ->
     Returns:
         (frames,) log likelihood of the frame's state on the best path.
     """
-    states, frames = obs.shape
+    frames, states = obs.shape
     old = np.full(states, -1e30)
     new = np.empty(states)
     back = np.zeros((frames, states), np.uint8)
     ender = np.zeros(frames, np.int32)
     for u in range(0, states, parts):
-        old[u] = obs[u, 0]
+        old[u] = obs[0, u]
     for t in range(1, frames):
         top, who = -1e30, 0
         for e in range(parts - 1, states, parts):
@@ -51,13 +50,13 @@ def free_loop(obs: Array, stay: Array, go: Array, parts: int, penalty: float) ->
             v = top + penalty if s % parts == 0 else old[s - 1] + go[s - 1]
             if v > best:
                 best, choice = v, 1
-            new[s] = best + obs[s, t]
+            new[s] = best + obs[t, s]
             back[t, s] = choice
         old, new = new, old
     out = np.empty(frames, np.float32)
     s = int(np.argmax(old))
     for t in range(frames - 1, -1, -1):
-        out[t] = obs[s, t]
+        out[t] = obs[t, s]
         if back[t, s] == 1:
             s = ender[t] if s % parts == 0 else s - 1
     return out
@@ -67,11 +66,11 @@ PENALTY = -2.0
 """Log weight of each unit of the loop: it stands for the choice among a few dozen of them."""
 
 
-def ratios(x: Array, trellis: Trellis, path: Array, plain: Acoustics, every: int = 1) -> Array:
+def ratios(known: Array, trellis: Trellis, path: Array, plain: Acoustics, every: int = 1) -> Array:
     """Log-likelihood ratio of each frame, forced path over free loop.
 
     Args:
-        x: (size, frames).
+        known: (frames, states) log likelihoods of all states without context (:func:`words.decode.table`).
         trellis: of the utterance.
         path: (frames,) its states.
         plain: the states without context.
@@ -80,19 +79,11 @@ def ratios(x: Array, trellis: Trellis, path: Array, plain: Acoustics, every: int
     Returns:
         (frames,) float32.
     """
-    d = plain.density
-    states = len(d.stay)
-    some = np.ascontiguousarray(x[:, ::every])
-    frames = some.shape[1]
-    rows = np.arange(states)
-    obs = np.empty(states * frames, np.float32)
-    zero, whole = np.zeros(states, np.int64), np.full(states, frames, np.int64)
-    kernels.likelihoods(some, rows, zero, whole, d.first, d.constant, d.mean, d.precision, rows * frames, obs)
-    table = obs.reshape(states, frames)
-    loop = free_loop(table, d.stay, d.go, PARTS, PENALTY)
+    some = np.ascontiguousarray(known[::every])
+    loop = free_loop(some, plain.stay, plain.go, PARTS, PENALTY)
     at = path[::every]
-    own = table[trellis.unit[at] * PARTS + trellis.part[at], np.arange(frames)]
-    return np.repeat(own - loop, every)[: x.shape[1]]
+    own = some[np.arange(len(some)), trellis.unit[at] * PARTS + trellis.part[at]]
+    return np.repeat(own - loop, every)[: len(known)]
 
 
 def word_scores(ratio: Array, word: Array) -> tuple[Array, float]:

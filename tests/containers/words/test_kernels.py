@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from words import kernels
-from words.decode import Density, best_path
+from words.decode import Density, best_path, quietness, squared, table
 from words.gmm import Mixtures, Sums, grow, single, update
 from words.graph import SILENCE, Topology, build
 from words.score import free_loop
@@ -31,15 +31,18 @@ def test_likelihoods_are_those_of_the_largest_gaussian(size: int) -> None:
     rng = np.random.default_rng(size)
     m = mixtures(rng, 5, size)
     x = rng.normal(size=(size, 40)).astype(np.float32)
-    rows = np.array([4, 0, 2])
-    start, stop = np.array([0, 7, 39]), np.array([40, 7, 40])
-    at = np.array([0, 40, 40])
-    out = np.empty(41, np.float32)
-    first, constant, mean, precision = m.density()
-    kernels.likelihoods(x, rows, start, stop, first, constant, mean, precision, at, out)
     every = terms(m, x)
-    np.testing.assert_allclose(out[:40], every[12:15].max(0), rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(out[40], every[6:9, 39].max(), rtol=1e-4, atol=1e-3)
+    none = np.zeros(5, np.float32)
+    density = Density(*m.density(), none, none)
+    found = table(squared(x), np.array([4, 0]), density)
+    np.testing.assert_allclose(found, np.stack([every[12:15].max(0), every[:3].max(0)], axis=1), rtol=1e-4, atol=1e-3)
+    pdf, start, stop = np.array([4, 0, 2]), np.array([0, 7, 39]), np.array([40, 7, 40])
+    at = np.arange(40) * 3
+    out = np.full(120, np.nan, np.float32)
+    kernels.band_likelihoods(squared(x), pdf, start, stop, density.first, density.constant, density.linear, at, out)
+    np.testing.assert_allclose(out[::3], every[12:15].max(0), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(out[119], every[6:9, 39].max(), rtol=1e-4, atol=1e-3)
+    assert np.isnan(out.reshape(40, 3)[:, 1]).all() and np.isnan(out.reshape(40, 3)[:39, 2]).all(), "no other place is written"
 
 
 def test_the_path_is_the_best_of_all_paths() -> None:
@@ -52,9 +55,11 @@ def test_the_path_is_the_best_of_all_paths() -> None:
     go = np.log(rng.random(9)).astype(np.float32)
     x = rng.normal(size=(size, frames)).astype(np.float32)
     change = rng.normal(size=frames).astype(np.float32)
-    path, total = best_path(x, trellis, pdf, Density(*m.density(), stay, go), change)
+    quiet = rng.normal(size=frames).astype(np.float32)
+    path, total = best_path(squared(x), trellis, pdf, Density(*m.density(), stay, go), change, quiet)
 
     obs = terms(m, x)
+    obs[SILENCE * 3 : SILENCE * 3 + 3] += quiet
     arcs = {
         (int(trellis.source[k]), s): float(trellis.weight[k] + go[pdf[trellis.source[k]]]) + 1j * float(trellis.crossing[k])
         for s in range(len(pdf))
@@ -88,10 +93,13 @@ def test_a_band_that_holds_the_path_changes_nothing_and_one_that_does_not_finds_
     density = Density(*m.density(), half, half)
     x = rng.normal(size=(5, 90)).astype(np.float32)
     none = np.zeros(90, np.float32)
-    path, total = best_path(x, trellis, pdf, density, none)
-    again, same = best_path(x, trellis, pdf, density, none, near=path, width=6)
+    v, quiet = squared(x), quietness(x[0])
+    path, total = best_path(v, trellis, pdf, density, none, quiet)
+    again, same = best_path(v, trellis, pdf, density, none, quiet, near=path, width=6)
     assert (again == path).all() and same == pytest.approx(total)
-    _, lost = best_path(x[:, :10], trellis, pdf, density, none[:10])
+    given, too = best_path(v, trellis, pdf, density, none, quiet, known=table(v, np.arange(12), density))
+    assert (given == path).all() and too == pytest.approx(total)
+    _, lost = best_path(v[:10], trellis, pdf, density, none[:10], quiet[:10])
     assert lost < kernels.IMPOSSIBLE / 2, "18 states do not fit in 10 frames"
     assert trellis.shortest == 18
 
@@ -105,7 +113,8 @@ def test_every_word_is_on_every_path_and_pauses_only_where_they_may_be() -> None
         x = np.random.default_rng(seed).normal(size=(4, 60)).astype(np.float32)
         m = mixtures(rng, 12, 4)
         half = np.full(12, np.log(0.5), np.float32)
-        path, _ = best_path(x, trellis, pdf, Density(*m.density(), half, half), np.zeros(60, np.float32))
+        none = np.zeros(60, np.float32)
+        path, _ = best_path(squared(x), trellis, pdf, Density(*m.density(), half, half), none, none)
         order = [int(w) for w, _ in itertools.groupby(trellis.word[path]) if w >= 0]
         assert order == [0, 1, 2]
         said = [int(trellis.unit[path[i]]) for i in np.flatnonzero(np.diff(trellis.token[path], prepend=-1))]
@@ -119,7 +128,7 @@ def test_sums_and_updates_are_those_of_expectation_and_maximisation() -> None:
     x = rng.normal(size=(3, 400)).astype(np.float32)
     pdf = np.repeat([0, 1, -1], [200, 190, 10])
     sums = Sums.zeros(6, 3)
-    kernels.accumulate(x, pdf, *m.density(), sums.count, sums.total, sums.square)
+    kernels.accumulate(squared(x), pdf, *m.density(), sums.count, sums.moments)
     every = terms(m, x)
     for p, frames in ((0, slice(0, 200)), (1, slice(200, 390))):
         post = np.exp(every[3 * p : 3 * p + 3, frames])
@@ -138,15 +147,15 @@ def test_sums_and_updates_are_those_of_expectation_and_maximisation() -> None:
 
 
 def test_a_state_without_frames_gets_the_mean_of_all() -> None:
-    sums = Sums(np.array([100.0, 0.0]), np.array([[200.0], [0.0]]), np.array([[500.0], [0.0]]))
+    sums = Sums(np.array([100.0, 0.0]), np.array([[200.0, 500.0], [0.0, 0.0]]))
     m = single(sums, np.array([0.1]))
     assert m.mean[1] == m.mean[0] == 2.0 and m.variance[1] == 1.0
 
 
 def test_the_free_loop_is_at_least_as_good_as_any_path_of_units() -> None:
     rng = np.random.default_rng(7)
-    obs = rng.normal(size=(6, 12)).astype(np.float32)
+    obs = rng.normal(size=(12, 6)).astype(np.float32)
     zero = np.zeros(6)
     got = free_loop(obs, zero, zero, 3, 0.0)
-    forced = obs[np.repeat([3, 4, 5, 0, 1, 2], 2), np.arange(12)]
+    forced = obs[np.arange(12), np.repeat([3, 4, 5, 0, 1, 2], 2)]
     assert got.sum() >= forced.sum()

@@ -2,9 +2,10 @@
 
 **What it does.** Waits for the seal of its month (`wait`, deferred: it holds no worker), takes in the sentences of all
 sealed batches up to that month and their words (`collect`), decides which words become keywords (`select`), cuts and
-encodes their one-second clips, shard by shard (`cut`), divides the speakers (`split`), packs what is new (`package`),
-asks a person (`approve`), and publishes (`publish`): Parquet, the layout of the Multilingual Spoken Words Corpus, and
-that of Speech Commands. Publishing writes `release.json` last: before that there is no release, after that it never
+encodes their one-second clips, shard by shard (`cut`), scores how much each looks like an error (`outliers`), keeps out
+what the policy does (`config/policies/`), counts the keywords once more and divides the speakers (`split`), packs what is
+new (`package`), asks a person (`approve`), and publishes (`publish`): Parquet, the layout of the Multilingual Spoken Words
+Corpus, and that of Speech Commands. Publishing writes `release.json` last: before that there is no release, after that it never
 changes. A release that would equal its parent is not made: `publish` is then skipped, and says so.
 
 **When.** On the first of each month at 04:00 UTC, as the harvest; its partition key, the month before, is the
@@ -18,7 +19,7 @@ stops before publishing: the split record stays as it is.
 **Approval.** Browse → Required Actions. *Reject* publishes nothing and leaves what was made for the next run; no
 answer in two weeks is a Reject. Who answered, and when, is the return value of `approve`.
 
-**When it fails.** The task's error is the last line of its stage, and says what to do. `split` fails where no word has
+**When it fails.** The task's error is the last line of its stage, and says what to do. `outliers` fails where no word has
 enough clips: a small language needs a smaller *min_clips* in its entry of `config/languages.yaml` (`stages`, `select`).
 Clear tasks of a run that failed; never clear a run that published.
 """
@@ -31,7 +32,7 @@ from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 
 from operators import keys
 from operators.approval import ReleaseApproval
-from operators.registry import APPROVALS
+from operators.registry import APPROVALS, load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
 from operators.spoken_words import DATASET, SpokenLanguage, load_spoken_languages
@@ -101,13 +102,21 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
 
         cut: Any = clips.expand(audio=collect.output)
         some = TriggerRule.NONE_FAILED  # a shard of which no word was selected is skipped
+        scores = here.stage(
+            WORK, "keywords", "outliers", pool="heavy", inputs=[cut], fail_if_empty=True, trigger_rule=some
+        ).made  # fmt: skip
+        before = {"parent": "{{ parent_index(dag_run, params) }}"}
         split = here.stage(
-            WORK, "release", "split_speakers", task_id="split", inputs=[corpus, cut], fail_if_empty=True, trigger_rule=some,
-            stage_params={**place, "version": VERSION, "record": "{{ not params.dry_run }}"},
+            WORK, "release", "split_speakers", task_id="split", inputs=[corpus, select.made, cut, scores], roles=before,
+            fail_if_empty=True, trigger_rule=some,
+            stage_params={
+                **place, "version": VERSION, "policy": load_policy(settings.config, language.policy),
+                "record": "{{ not params.dry_run }}",
+            },
         )  # fmt: skip
         package = here.stage(
-            WORK, "release", "package_words", task_id="package", pool="heavy", inputs=[corpus, cut, split.made],
-            roles={"parent": "{{ parent_index(dag_run, params) }}"}, stage_params=place, trigger_rule=some,
+            WORK, "release", "package_words", task_id="package", pool="heavy", inputs=[corpus, cut, scores, split.made],
+            roles=before, stage_params=place, trigger_rule=some,
         )  # fmt: skip
         approve = ReleaseApproval(
             task_id="approve", subject=f"Publish {DATASET} {language.code} {VERSION}?", body=QUESTION,
@@ -116,7 +125,7 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
         # all_success: a Reject and a dry run end here
         publish = here.stage(
             WORK, "release", "publish_words", task_id="publish", skip_unless="published",
-            inputs=[corpus, select.made, package.metric("cuts"), split.made, package.made],
+            inputs=[corpus, select.made, package.metric("cuts"), scores, split.made, package.made],
             stage_params={
                 **place, "version": VERSION, "parent": "{{ parent(dag_run, params) }}", "name": language.name,
                 "warnings": split.metric("warnings"),

@@ -33,6 +33,7 @@ class SpokenLanguage:
         locale: its folder in a Common Voice release; empty: the code.
         shard_clips: clips in one shard, the unit that tasks are mapped over.
         approval: default of the release's approval.
+        policy: file of ``config/policies/`` that says which clips a release lets in.
         stages: parameters of single stages, by stage name.
     """
 
@@ -44,6 +45,7 @@ class SpokenLanguage:
     locale: str = ""
     shard_clips: int = 5000
     approval: str = "required"
+    policy: str = "spoken_words"
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -122,9 +122,10 @@ def segment(
 
 
 def folder(
-    path: Path, tables: dict[str, list[dict[str, Any]]], *, stage: str = "release.collect", ledger: dict[str, Any] | None = None
-) -> str:
-    """A finished stage folder with these rows; its URI."""
+    path: Path, tables: dict[str, list[dict[str, Any]]], *, stage: str = "release.collect", ledger: dict[str, Any] | None = None,
+    **success_: Any,
+) -> str:  # fmt: skip
+    """A finished stage folder with these rows, and more of `_SUCCESS.json`; its URI."""
     import json
 
     from stagekit.folder import TableWriter
@@ -151,5 +152,5 @@ def folder(
         "params": {},
         "versions": {},
     }
-    (path / "_SUCCESS.json").write_text(json.dumps(success))
+    (path / "_SUCCESS.json").write_text(json.dumps(success | success_))
     return path.as_uri()

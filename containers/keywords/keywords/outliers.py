@@ -88,7 +88,8 @@ def run(ctx: Context[OutliersParams]) -> None:
                 heard.extend((sound.edge_db, sound.outside_db, sound.contour_db, sound.mean_abs))
                 file.write(sound.vector.astype(np.float16).tobytes())
         if not ids:
-            raise EmptyInput("no clips in " + ", ".join(i.uri for i in ctx.inputs))
+            inputs = ", ".join(i.uri for i in ctx.inputs) or "nothing"
+            raise EmptyInput(f"no clips in {inputs}: no word has enough of them, see report.json and min_clips of select")
         file.flush()
         vectors = np.memmap(file, dtype=np.float16, mode="r", shape=(len(ids), SIZE))
         word, words = _sorted(np.array(numbers), list(names))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from release.words.admission import SCORE_COLUMNS
 from stagekit.tables import RELEASE_CLIPS, RELEASE_SEGMENTS, SAMPLE_RATE, Table
 
 ENCODING = "flac-s16-16k-mono/1"
@@ -39,6 +40,7 @@ class Packed:
         encoding: how the audio is encoded; another value packs all of it anew.
         samples: a row's samples at 16 kHz.
         internal: columns that are not published.
+        volatile: columns that may change without the row being packed anew: scores that depend on all other rows.
     """
 
     table: Table
@@ -48,6 +50,7 @@ class Packed:
     encoding: str
     samples: Callable[[Mapping[str, Any]], int]
     internal: tuple[str, ...] = field(default=())
+    volatile: tuple[str, ...] = field(default=())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,6 +75,7 @@ CLIPS = Packed(
     },
     "clips-flac-s16-16k-opus-48k/1",
     lambda _row: SAMPLE_RATE,
+    volatile=SCORE_COLUMNS,
 )
 """Spoken words: one second each, at 16 kHz and in Opus; ``whole_*`` is null but for words over a second."""
 
@@ -101,10 +105,10 @@ def packed_schema(kind: Packed = SEGMENTS) -> pa.Schema:
 
 
 def row_digest(row: Mapping[str, Any], kind: Packed = SEGMENTS) -> str:
-    """Whether a packed row is still right: hex sha256 over its published columns and the encoding of its audio.
+    """Whether a packed row is still right: hex sha256 over its published columns that are not volatile, and its audio's encoding.
 
     The audio itself need not be read: the row's id decides it (a segment's recording, first and last sample; a clip's sentence
     and token, with the column ``encoder``).
     """
-    values = [kind.encoding, *(row[name] for name in kind.columns)]
+    values = [kind.encoding, *(row[name] for name in kind.columns if name not in kind.volatile)]
     return hashlib.sha256(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()

@@ -4,6 +4,9 @@ Speakers joined by a file that both handed in are one group. A group keeps what 
 splits of new ones are chosen together so that every word comes near its shares and dev and test have as many women as men
 (:mod:`release.speakers`), and are then in the record for ever. ``word_splits`` and ``report.json`` say how far that came, beside
 a salted hash. The original's way, word by word, is a column of its own.
+
+Before that, the policy keeps out clips whose scores are beyond its bounds (:mod:`release.words.admission`), and what a keyword
+has left when all gates are through is counted once more: one with too few clips is left out, so that no folder is empty.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ from release.speakers import (
     targets,
 )  # fmt: skip
 from release.versions import VERSION
-from stagekit.errors import EmptyInput
+from release.words.admission import Admission, Beside, WordsPolicy
+from stagekit.errors import EmptyInput, StageError
 from stagekit.folder import ROW_GROUP, check_schema
 from stagekit.stage import RUNTIME, Context, Params, stage
 from stagekit.tables import TABLES, Reason
@@ -56,6 +60,7 @@ class SplitSpeakersParams(Params):
     test: float = Field(0.1, gt=0, le=0.25, description="share in test")
     root: str = Field(description="warehouse URI", json_schema_extra=RUNTIME)
     record: bool = Field(True, description="append new assignments to the record; false for a dry run")
+    policy: WordsPolicy = Field(WordsPolicy(), description="the policy file's content; without one every clip is let in")
 
     @model_validator(mode="after")
     def _salted(self) -> SplitSpeakersParams:
@@ -94,6 +99,8 @@ class Choice:
     hashed: np.ndarray
     """What the hash alone would have given."""
     history: list[float]
+    rare: np.ndarray
+    """Whether a clip is left out because its word has too few, bool, shape (clips,)."""
 
 
 @stage(
@@ -101,54 +108,79 @@ class Choice:
     version=1,
     params=SplitSpeakersParams,
     unit="speaker",
-    reads=["clips", "speaker_links"],
+    reads=["clips", "clip_scores", "speaker_links", "shard_rows"],
     writes=["clip_splits", "word_splits", "assignments"],
     libraries=["numpy"],
 )
 def run(ctx: Context[SplitSpeakersParams]) -> None:
-    """Inputs: folders of ``keywords cut`` (clips) and of ``ingest voices`` (speaker_links), of all sources and batches.
+    """Inputs: all folders of ``keywords cut`` (clips) and the one of ``collect_words`` (speaker_links).
+
+    That of ``keywords outliers``, if the policy has bounds; that of ``keywords select``, whose ``min_clips`` then holds here too;
+    as ``parent=`` the ``index`` of the release before.
 
     Raises:
         EmptyInput: no clips.
+        StageError: the policy bounds scores that no input holds.
     """
     p = ctx.params
-    clips = read_clips(ctx)
+    made = {str((i.success or {}).get("stage")): i for i in ctx.inputs}
+    admission = Admission(p.policy, scored="keywords.outliers" in made)
+    if p.policy.require and not admission.scored:
+        raise StageError(f"policy {p.policy.name} bounds {', '.join(p.policy.require)}, but keywords outliers is no input")
+    clips, present = read_clips(ctx, admission)
+    parent = ctx.input("parent")
+    same = parent is not None and ((parent.success or {}).get("metrics") or {}).get("policy") == p.policy.digest
+    stayed = admission.keep_released(ctx.rows("shard_rows", role="parent")) if same else 0
+    least = int(((made["keywords.select"].success or {})["params"])["min_clips"]) if "keywords.select" in made else 1
+    admitted = present.copy()
+    admitted[list(admission.refused)] = False
     graph = link(clips.speakers, ctx.rows("speaker_links", columns=["speaker_id", "other_speaker_id", "audio_id"]))
     uri = splits_uri(p.root, p.dataset, p.language)
     chosen: dict[str, Choice] = {}
 
     def new_of(assigned: Any) -> dict[str, str]:
-        chosen["last"] = choose(clips, graph, assigned, p.salt, p.dev, p.test)
+        chosen["last"] = choose(clips, graph, assigned, p.salt, p.dev, p.test, admitted, least)
         return chosen["last"].decision.new
 
     known = extend(uri, new_of, p.version, record=p.record)
     choice = chosen["last"]
     for key in sorted({k for keys in graph.keys.values() for k in keys}):
         ctx.write("assignments", {"group_key": key, "split": known[key][0], "since": known[key][1]})
-    _account(ctx, clips, choice.decision)
+    _account(ctx, clips, choice, present, admission)
     old = legacy(choice.counts, choice.groups, p.salt, p.dev, p.test)
-    _write_clips(ctx, clips, choice, old)
+    _write_clips(ctx, clips, choice, old, least)
     for row in _word_rows(clips.words, choice):
         ctx.write("word_splits", row)
     report = _report(clips, choice)
     ctx.path("report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    ctx.metrics.update(report, new_assignments=sum(since == p.version for _, since in known.values()))
+    refused = [why for _, why, _ in admission.refused.values()]
+    ctx.metrics.update(
+        report, new_assignments=sum(since == p.version for _, since in known.values()), policy=p.policy.digest,
+        kept_out={str(why): refused.count(why) for why in sorted(set(refused))}, let_in_again=stayed,
+        rare_words=len(np.unique(clips.word[choice.rare])),
+    )  # fmt: skip
 
 
-def read_clips(ctx: Context[SplitSpeakersParams]) -> Clips:
-    """Every clip's word, speaker, gender and seconds; strings are held once."""
+def read_clips(ctx: Context[SplitSpeakersParams], admission: Admission) -> tuple[Clips, np.ndarray]:
+    """Every clip's word, speaker, gender and seconds, strings held once; and which clips there are, bool of shape (clips,)."""
+    scores = Beside(ctx.files("clip_scores"), list(admission.policy.require)) if admission.scored else None
+    first = 0
     codes: dict[str, dict[str | None, int]] = {"word": {}, "speaker_id": {}, "gender": {}}
     parts: dict[str, list[np.ndarray]] = {"word": [], "speaker_id": [], "gender": [], "speech_s": []}
     for path in ctx.files("clips"):
         file = pq.ParquetFile(path)
         check_schema(str(path), TABLES["clips"], file.schema_arrow)
-        for batch in file.iter_batches(batch_size=BATCH, columns=list(parts)):
+        for batch in file.iter_batches(batch_size=BATCH, columns=[*parts, "clip_id", "sentence_id"]):
+            admission.judge(first, batch, scores)
+            first += batch.num_rows
             for name, known in codes.items():
                 column = batch.column(name).dictionary_encode(null_encoding="encode")
                 local = np.array([known.setdefault(v, len(known)) for v in column.dictionary.to_pylist()], dtype=np.int32)
                 parts[name].append(local[column.indices.to_numpy(zero_copy_only=False)])
             parts["speech_s"].append(batch.column("speech_s").to_numpy())
     whole = {name: np.concatenate(arrays) if arrays else np.zeros(0) for name, arrays in parts.items()}
+    if scores is not None:
+        scores.done()
     if not len(whole["word"]):
         raise EmptyInput("no clips in " + ", ".join(i.uri for i in ctx.inputs))
     # Codes in alphabetical order, so that nothing depends on the order of the inputs.
@@ -158,7 +190,8 @@ def read_clips(ctx: Context[SplitSpeakersParams]) -> Clips:
         place = {v: n for n, v in enumerate(names)}
         made[name] = names, np.array([place[str(v)] for v in codes[name]], dtype=np.int32)[whole[name]]
     gender = np.array([gender_class(v) for v in codes["gender"]], dtype=np.int8)[whole["gender"]]
-    return Clips(made["word"][0], made["speaker_id"][0], made["word"][1], made["speaker_id"][1], gender, whole["speech_s"])
+    clips = Clips(made["word"][0], made["speaker_id"][0], made["word"][1], made["speaker_id"][1], gender, whole["speech_s"])
+    return clips, np.concatenate(admission.present)
 
 
 def link(speakers: list[str], links: Any) -> Graph:
@@ -172,8 +205,22 @@ def link(speakers: list[str], links: Any) -> Graph:
     return graph
 
 
-def choose(clips: Clips, graph: Graph, assigned: Any, salt: str, dev: float, test: float) -> Choice:
-    """Splits for all speakers, given what was assigned before."""
+def choose(
+    clips: Clips, graph: Graph, assigned: Any, salt: str, dev: float, test: float,
+    admitted: np.ndarray | None = None, min_clips: int = 1,
+) -> Choice:  # fmt: skip
+    """Splits for all speakers, given what was assigned before.
+
+    Args:
+        clips: all.
+        graph: of their speakers.
+        assigned: key → split.
+        salt: of the hash.
+        dev: share.
+        test: share.
+        admitted: clips that passed the gates, bool of shape (clips,); None for all.
+        min_clips: a word with fewer of them, those of speakers in conflict left out, has none.
+    """
     known = settle(graph, assigned, lambda _root: "train")  # who is left out does not depend on new groups
     members = graph.sets.groups()
     names = list(members)
@@ -181,6 +228,11 @@ def choose(clips: Clips, graph: Graph, assigned: Any, salt: str, dev: float, tes
     of_speaker = np.array([number[graph.sets.find(f"speaker:{s}")] for s in clips.speakers], dtype=np.int32)
     left_out = np.array([s in known.conflicts for s in clips.speakers], dtype=bool)
     inside = ~left_out[clips.speaker]
+    if admitted is not None:
+        inside &= admitted
+    many = np.bincount(clips.word[inside], minlength=len(clips.words)) >= min_clips
+    rare = inside & ~many[clips.word]
+    inside &= ~rare
     group, word, gender = of_speaker[clips.speaker][inside], clips.word[inside], clips.gender[inside]
     counts, pair = count(group, word, gender, len(names), len(clips.words))
     goal = targets(counts, dev, test)
@@ -192,20 +244,36 @@ def choose(clips: Clips, graph: Graph, assigned: Any, salt: str, dev: float, tes
         begin[i] = max(SPLITS.index(s) for s in present)  # test over dev over train, as settle has it
     split, history = optimise(counts, goal, begin, frozen)
     decision = settle(graph, assigned, lambda root: SPLITS[split[number[root]]])
-    return Choice(decision, names, counts, pair, inside, goal, split, hashed, history)
+    return Choice(decision, names, counts, pair, inside, goal, split, hashed, history, rare)
 
 
-def _account(ctx: Context[SplitSpeakersParams], clips: Clips, decision: Decision) -> None:
-    seconds = np.bincount(clips.speaker, clips.seconds, len(clips.speakers)).tolist()
-    for speaker, spoken in zip(clips.speakers, seconds, strict=True):
-        ctx.enter(speaker, spoken)
-        if speaker in decision.conflicts:
-            ctx.reject(speaker, Reason.SPLIT_CONFLICT, decision.conflicts[speaker], end_s=spoken)
-        else:
-            ctx.keep(speaker, spoken)
+def _account(
+    ctx: Context[SplitSpeakersParams], clips: Clips, choice: Choice, present: np.ndarray, admission: Admission
+) -> None:
+    """Each speaker's seconds are kept, or refused by clip or as a whole; rare words' are refused where clips are written."""
+    entered, kept = (np.bincount(clips.speaker[m], clips.seconds[m], len(clips.speakers)) for m in (present, choice.inside))
+    stopped = present & ~choice.inside & ~choice.rare
+    stopped[list(admission.refused)] = False
+    conflict = np.bincount(clips.speaker[stopped], clips.seconds[stopped], len(clips.speakers))
+    here, some = (np.bincount(clips.speaker[m], minlength=len(clips.speakers)) > 0 for m in (present, choice.inside))
+    for n in np.flatnonzero(here).tolist():
+        speaker = clips.speakers[n]
+        ctx.enter(speaker, entered[n])
+        if some[n]:
+            ctx.keep(speaker, kept[n])
+        if conflict[n]:
+            ctx.reject(speaker, Reason.SPLIT_CONFLICT, choice.decision.conflicts[speaker], end_s=conflict[n])
+    for n, (clip_id, why, detail) in sorted(admission.refused.items()):
+        _refuse(ctx, clips, n, clip_id, why, detail)
 
 
-def _write_clips(ctx: Context[SplitSpeakersParams], clips: Clips, choice: Choice, old: np.ndarray) -> None:
+def _refuse(ctx: Context[SplitSpeakersParams], clips: Clips, n: int, clip_id: str, why: Reason, detail: str) -> None:
+    speaker = clips.speakers[clips.speaker[n]]
+    ctx.reject(speaker, why, detail, end_s=float(clips.seconds[n]), unit="clip", row_id=clip_id, parent_id=speaker)
+
+
+def _write_clips(ctx: Context[SplitSpeakersParams], clips: Clips, choice: Choice, old: np.ndarray, least: int) -> None:
+    left = np.bincount(clips.word[choice.rare], minlength=len(clips.words))
     names = pa.array(SPLITS)
     group = choice.counts.group.astype(np.int32)
     of_clip = np.full(len(choice.inside), -1, dtype=np.int32)
@@ -214,6 +282,9 @@ def _write_clips(ctx: Context[SplitSpeakersParams], clips: Clips, choice: Choice
     for number, path in enumerate(ctx.files("clips")):
         ctx.write_table("clip_splits", TABLES["clip_splits"].schema.empty_table(), number)
         for batch in pq.ParquetFile(path).iter_batches(batch_size=4 * ROW_GROUP, columns=["clip_id", "word", "speaker_id"]):
+            for n in np.flatnonzero(choice.rare[at : at + batch.num_rows]).tolist():
+                why = f"{left[clips.word[at + n]]} clips are left of its word after all gates, {least} are needed"
+                _refuse(ctx, clips, at + n, batch.column("clip_id")[n].as_py(), Reason.WORD_RARE, why)
             pair = of_clip[at : at + batch.num_rows]
             at += batch.num_rows
             kept = pair >= 0

@@ -8,7 +8,7 @@ content-addressed: they never depend on filters, order or the run that made them
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import pyarrow as pa
@@ -393,7 +393,7 @@ KEYWORDS = Table(
         Column("spoken_alone", _i, "of these, recordings of just that word"),
         Column("speakers", _i, "different speakers among them"),
         Column("speech_s", _f, "seconds of the word itself in these clips: what is spoken, without context or padding"),
-        Column("left_out", _i, "clips beyond the cap"),
+        Column("left_out", _i, "clips beyond the cap; in a release also those that its gates kept out"),
     ),
     seconds="speech_s",
 )
@@ -598,7 +598,8 @@ RELEASE_SEGMENTS = Table(
 
 RELEASE_CLIPS = Table(
     "release_clips",
-    "one spoken word that is in a release, as packed; its audio columns are in the release's card",
+    "one spoken word that is in a release, as packed; its audio columns are in the release's card; its scores are of the release "
+    "that packed it first, those of the release itself are in its `tables/clip_scores-00000.parquet`",
     ("clip_id",),
     (
         *CLIPS.columns,
@@ -606,6 +607,7 @@ RELEASE_CLIPS = Table(
         Column("subset", _s, "`words`"),
         Column("license_group", _s, "`by` (CC BY, public domain, CC0) or `by-sa`"),
         Column("batch", _s, "harvest batch that brought the sentence, YYYY.MM"),
+        *(replace(c, nullable=True) for c in CLIP_SCORES.columns if c.name not in ("clip_id", "word")),
     ),
     seconds="speech_s",
 )

@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 import speech_rows as rows
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from release.policy import Bound, dump_policy, parse_policy
+from release.words.admission import WordsPolicy
 from stagekit.errors import StageError
 
-SHIPPED = sorted((Path(__file__).parents[3] / "config" / "policies").glob("*.yaml"))
+POLICIES = Path(__file__).parents[3] / "config" / "policies"
+SHIPPED = sorted(p for p in POLICIES.glob("*.yaml") if p.stem != "spoken_words")
 
 
 def segment(**given: Any) -> dict[str, Any]:
@@ -23,6 +27,13 @@ def test_every_shipped_policy_is_valid_and_survives_a_round_trip(path: Path):
     policy = parse_policy(path.read_text(), str(path))
     assert parse_policy(dump_policy(policy), "again") == policy
     assert dump_policy(parse_policy(dump_policy(policy), "again")) == dump_policy(policy)
+
+
+def test_the_shipped_policy_of_the_spoken_words_is_valid_and_bounds_a_score_that_there_is():
+    policy = WordsPolicy.model_validate(yaml.safe_load((POLICIES / "spoken_words.yaml").read_text()))
+    assert policy.require["outlier"].max and policy.name == "spoken_words"
+    with pytest.raises(ValidationError, match="no score cer"):
+        WordsPolicy.model_validate({"require": {"cer": {"max": 1.0}}})
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,10 @@ class Words:
             return ""
         return str(json.loads(receipt.read_text())["output"])
 
-    def release(self, version: str, parent: str = "", min_clips: int = 2, **given: Any) -> dict[str, Any]:
-        """All stages of a release; stage → outcome or output, and ``folder``."""
+    def release(
+        self, version: str, parent: str = "", min_clips: int = 2, policy: dict[str, Any] | None = None, **given: Any
+    ) -> dict[str, Any]:
+        """All stages of a release; stage → outcome or output, and ``folder``. Noise has no policy unless one is given."""
         base, home = f"work/spoken_words/en/{version}", self.home
         got = home.stage(collect.run, f"{base}/collect", [], **LANGUAGE, until=version[:7])
         selected = self.keywords("select", f"{base}/select", [got.output], min_clips=min_clips, min_graphemes=2)
@@ -110,15 +112,18 @@ class Words:
             for n, audio in enumerate(got.success["metrics"]["audio"])
         ]
         cuts = [uri for uri in cuts if uri]
-        split = home.stage(split_speakers.run, f"{base}/split", [got.output, *cuts], **LANGUAGE, version=version)
+        scores = self.keywords("outliers", f"{base}/outliers", cuts)
         before = [f"parent={home.uri('releases/spoken_words/en', parent, 'index')}"] if parent else []
-        packed = home.stage(package.run, f"{base}/package", [got.output, *cuts, split.output, *before], **LANGUAGE, **given)
-        inputs = [got.output, selected, *packed.success["metrics"]["cuts"], split.output, packed.output]
+        inputs = [got.output, selected, *cuts, scores, *before]
+        split = home.stage(split_speakers.run, f"{base}/split", inputs, **LANGUAGE, version=version, policy=policy or {})
+        inputs = [got.output, *cuts, scores, split.output, *before]
+        packed = home.stage(package.run, f"{base}/package", inputs, **LANGUAGE, **given)
+        inputs = [got.output, selected, *packed.success["metrics"]["cuts"], scores, split.output, packed.output]
         place = {**LANGUAGE, "version": version, "parent": parent, "name": "English"}
         published = home.stage(publish.run, f"{base}/publish", inputs, **place)
         return {
-            "collect": got, "select": selected, "cut": cuts, "split": split, "package": packed, "publish": published,
-            "folder": home.root / "releases/spoken_words/en" / version,
+            "collect": got, "select": selected, "cut": cuts, "outliers": scores, "split": split, "package": packed,
+            "publish": published, "folder": home.root / "releases/spoken_words/en" / version,
         }  # fmt: skip
 
 

@@ -19,6 +19,16 @@ TIERS = ((10.0, "low"), (100.0, "medium"))
 
 
 @dataclass
+class OneWord:
+    """Sums over the clips of one keyword."""
+
+    clips: int = 0
+    alone: int = 0
+    speech_s: float = 0.0
+    speakers: set[str] = field(default_factory=set)
+
+
+@dataclass
 class WordFigures:
     """Sums over the clips of a release. ``gender`` is as stated: split → gender → clips."""
 
@@ -27,7 +37,7 @@ class WordFigures:
     speakers: dict[str, set[str]] = field(default_factory=lambda: {s: set() for s in SPLITS})
     words: dict[str, set[str]] = field(default_factory=lambda: {s: set() for s in SPLITS})
     gender: dict[str, dict[str, int]] = field(default_factory=lambda: {s: {} for s in SPLITS})
-    by_word: dict[str, int] = field(default_factory=dict)
+    by_word: dict[str, OneWord] = field(default_factory=dict)
     sources: dict[tuple[str, str, str, str | None, str], int] = field(default_factory=dict)
     """(source, version, license family, license version, license URL) → clips."""
     long_words: int = 0
@@ -57,7 +67,11 @@ def count_words(clips: Iterable[Mapping[str, Any]]) -> WordFigures:
         f.words[split].add(word)
         gender = clip["gender"] or "not stated"
         f.gender[split][gender] = f.gender[split].get(gender, 0) + 1
-        f.by_word[word] = f.by_word.get(word, 0) + 1
+        mine = f.by_word.setdefault(word, OneWord())
+        mine.clips += 1
+        mine.alone += clip["origin"] == "spoken_alone"
+        mine.speech_s += clip["speech_s"]
+        mine.speakers.add(clip["speaker_id"])
         source = (clip["source"], clip["source_version"], clip["license_family"], clip["license_version"], clip["license_url"])
         f.sources[source] = f.sources.get(source, 0) + 1
         f.long_words += clip["long_word"]
@@ -106,7 +120,7 @@ def _lengths(f: WordFigures) -> str:
     bounds = ((1, 4), (5, 9), (10, 49), (50, 199), (200, 999), (1000, 0))
     rows = []
     for low, high in bounds:
-        held = [n for n in f.by_word.values() if n >= low and (not high or n <= high)]
+        held = [w.clips for w in f.by_word.values() if w.clips >= low and (not high or w.clips <= high)]
         if held:
             rows.append([f"{low:,} to {high:,}" if high else f"{low:,} and more", f"{len(held):,}", f"{sum(held):,}"])
     return table(["clips of the keyword", "keywords", "clips"], rows, right=(1, 2))

@@ -12,6 +12,7 @@ from release.clips import Spooled
 from release.features import CLIPS, row_digest
 from release.package import PackageParams, Packing
 from release.shards import Plan
+from release.words.admission import SCORE_COLUMNS
 from stagekit.stage import Context, StageError, stage
 
 
@@ -20,16 +21,19 @@ from stagekit.stage import Context, StageError, stage
     version=1,
     params=PackageParams,
     unit="clip",
-    reads=["clips", "clip_audio", "clip_splits", "origins", "shards", "shard_rows"],
+    reads=["clips", "clip_audio", "clip_scores", "clip_splits", "origins", "shards", "shard_rows"],
     writes=["shards", "shard_rows"],
     libraries=["pyarrow"],
 )
 def run(ctx: Context[PackageParams]) -> None:
-    """Inputs: ``collect_words``, all of ``keywords cut``, ``split_speakers``; as ``parent=`` the ``index`` of the release before.
+    """Inputs: ``collect_words``, all of ``keywords cut``, ``keywords outliers`` if there is one, ``split_speakers``.
 
-    Clips that ``split_speakers`` left out it has accounted for; they do not enter here.
+    As ``parent=`` the ``index`` of the release before. Clips that ``split_speakers`` left out it has accounted for; they do not
+    enter here.
     """
+    split = next((i.success for i in ctx.inputs if (i.success or {}).get("stage") == "release.split_speakers"), None)
     _Clips(ctx, CLIPS).run()
+    ctx.metrics.update(policy=(split or {}).get("metrics", {}).get("policy", ""))
     ctx.metrics.update(cuts=[i.uri for i in ctx.inputs if (i.success or {}).get("stage") == "keywords.cut"])
 
 
@@ -38,10 +42,16 @@ class _Clips(Packing):
         """Rows of ``release_clips``, in the order of the inputs."""
         splits = {r["clip_id"]: r["split"] for r in self.ctx.rows("clip_splits", role="", columns=["clip_id", "split"])}
         batch = {r["id"]: r["batch"] for r in self.ctx.rows("origins", role="")}
+        scores = self.ctx.rows("clip_scores", role="")
+        mine = next(scores, None)
         for row in self.ctx.rows("clips", role=""):
+            scored = dict.fromkeys(SCORE_COLUMNS)
+            if mine is not None and mine["clip_id"] == row["clip_id"]:
+                scored = {name: mine[name] for name in SCORE_COLUMNS}
+                mine = next(scores, None)
             if row["clip_id"] in splits:
                 group = "by-sa" if row["license_family"] == "by-sa" else "by"
-                yield row | {
+                yield row | scored | {
                     "split": splits[row["clip_id"]], "subset": "words", "license_group": group,
                     "batch": batch[row["sentence_id"]],
                 }  # fmt: skip

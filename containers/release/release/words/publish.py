@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import soundfile
+import yaml
 from pydantic import Field
 
 from release.published import (
@@ -35,19 +36,29 @@ from release.published import (
 )
 from release.shards import ROW_GROUP, shards_uri
 from release.words import mswc, speech_commands
+from release.words.admission import WordsPolicy
 from release.words.archive import Archive
-from release.words.card import card, count_words
+from release.words.card import WordFigures, card, count_words
 from release.words.clips import COLUMNS, Names, name_clips
 from release.words.names import safe
-from stagekit.folder import TableWriter
+from stagekit.folder import TableWriter, read_files
 from stagekit.inputs import Input
 from stagekit.ledger import add_ledgers
 from stagekit.stage import Context, StageError, stage
 from stagekit.storage import join, local_copy, resolve, sha256_file
 from stagekit.tables import TABLES
 
-OWN = ("release.collect_words", "keywords.select", "keywords.cut", "release.split_speakers", "release.package_words")
+OWN = (
+    "release.collect_words",
+    "keywords.select",
+    "keywords.cut",
+    "keywords.outliers",
+    "release.split_speakers",
+    "release.package_words",
+)
 """Stages that a release is made of, in order; ``keywords.cut`` has a folder a shard."""
+COPIED = ("clip_scores", "word_splits", "assignments", "rejections")
+"""Tables that a release gives as they are, in ``tables/``; ``keywords`` has what is released of each."""
 
 
 class PublishWordsParams(ReleaseParams):
@@ -61,11 +72,11 @@ class PublishWordsParams(ReleaseParams):
     version=1,
     params=PublishWordsParams,
     unit="packed file",
-    reads=["shards", "sentences", "sentence_words", "keywords", "clip_splits", "word_splits", "assignments", "rejections"],
+    reads=["shards", "sentences", "sentence_words", "keywords", "clip_splits", *COPIED],
     libraries=["soundfile", "pyarrow"],
 )
 def run(ctx: Context[PublishWordsParams]) -> None:
-    """Inputs: folders of ``collect_words``, ``select``, ``cut`` (all), ``split_speakers`` and ``package_words``, in any order.
+    """Inputs: folders of ``collect_words``, ``select``, ``cut`` (all), ``outliers``, ``split_speakers``, ``package_words``.
 
     Raises:
         StageError: one of them is missing, or this version is published with other content.
@@ -129,7 +140,9 @@ def _build(
 
     sums = {row["path"]: row["sha256"] for row in shards}
     copy_index(made["release.package_words"][0], folder / "index")
-    _tables(ctx, folder / "tables")
+    _tables(ctx, folder / "tables", figures)
+    policy = WordsPolicy.model_validate((made["release.split_speakers"][0].success or {})["params"]["policy"])
+    (folder / "policy.yaml").write_text(yaml.safe_dump(policy.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
     ledger = {
         "batches": {pin["key"]: pin["ledger"] for pin in pins},
         "stages": {name: add_ledgers([(i.success or {})["ledger"] for i in made[name]]) for name in OWN[:-1]},
@@ -149,6 +162,7 @@ def _build(
         "version": p.version,
         "parent": parent,
         "batches": [{"key": pin["key"], "sha256": pin["sha256"]} for pin in pins],
+        "policy": {"name": policy.name, "version": policy.version, "sha256": sums["policy.yaml"]},
         "stages": [provenance(i) for name in OWN for i in made[name]],
         "totals": {
             "clips": figures.total,
@@ -214,10 +228,16 @@ def _by_sentence(ctx: Context[PublishWordsParams]) -> Iterator[tuple[str, list[d
         yield sentence_id, sorted(rows, key=lambda r: r["index"])
 
 
-def _tables(ctx: Context[PublishWordsParams], folder: Path) -> None:
+def _tables(ctx: Context[PublishWordsParams], folder: Path, figures: WordFigures) -> None:
     folder.mkdir()
-    for name in ("keywords", "word_splits", "assignments", "rejections"):
+    for name in COPIED:
         writer = TableWriter(folder, TABLES[name], 0)
-        for row in ctx.rows(name):
-            writer.write(row)
+        for file in ctx.files(name):
+            writer.write_table(read_files([file], name))
         writer.close()
+    writer = TableWriter(folder, TABLES["keywords"], 0)
+    for row in ctx.rows("keywords"):
+        if word := figures.by_word.get(row["word"]):
+            now = {"clips": word.clips, "spoken_alone": word.alone, "speakers": len(word.speakers), "speech_s": word.speech_s}
+            writer.write(row | now | {"left_out": row["left_out"] + row["clips"] - word.clips})
+    writer.close()

@@ -72,7 +72,7 @@ def near(heard: Sequence[str], words: Sequence[str], pairs: Sequence[Pair]) -> l
 
 
 def _alike(heard: Sequence[str], words: Sequence[str]) -> list[Pair]:
-    """Each word of the text with the word heard that most of its letters fall on, if the two sides look alike."""
+    """Each word of the text of which half was heard, with the word heard that has most of it, if the two sides look alike."""
     source, target = "".join(words), "".join(heard)
     letters = max(len(source), len(target))
     if letters < NEAR_LETTERS or Levenshtein.normalized_similarity(source, target) < NEAR:
@@ -81,10 +81,11 @@ def _alike(heard: Sequence[str], words: Sequence[str]) -> list[Pair]:
     heard_starts = [0, *accumulate(len(w) for w in heard)]
     falls = [[0] * len(heard) for _ in words]
     for block in Levenshtein.opcodes(source, target):
-        if block.tag in ("equal", "replace"):
-            for a, b in zip(range(block.src_start, block.src_end), range(block.dest_start, block.dest_end), strict=False):
+        if block.tag == "equal":
+            for a, b in zip(range(block.src_start, block.src_end), range(block.dest_start, block.dest_end), strict=True):
                 falls[bisect_right(starts, a) - 1][bisect_right(heard_starts, b) - 1] += 1
-    return [(max(range(len(heard)), key=lambda h: (row[h], -h)), r) for r, row in enumerate(falls) if any(row)]
+    most = [max(range(len(heard)), key=lambda h: (row[h], -h)) for row in falls]
+    return [(h, r) for r, h in enumerate(most) if 2 * sum(falls[r]) >= len(words[r])]
 
 
 def _left_over(heard: Sequence[str], words: Sequence[str], pairs: Sequence[Pair]) -> list[Pair]:

@@ -60,7 +60,7 @@ PROFILES = {
         timeout=timedelta(hours=24),  # a shard is 10 to 20 h of audio and takes less than its own duration on four cores
     ),
     "large": Profile(
-        cpu=8,  # of n2-highmem-8: memory is what it is for
+        cpu=7,  # of n2-highmem-8, less what the node and its daemons keep: memory is what it is for
         memory_gib=56,  # of its 64 GiB, less what the node keeps: a corpus-wide table (dedup, collect) must fit as a whole
         disk_gib=200,  # a corpus's tables, and the shards that are packed before they are uploaded
         schedule_timeout_s=900,  # high-memory nodes are scarcer

@@ -1,10 +1,10 @@
 """``make chaos``: what a SIGKILL costs. By hand: half an hour of a Docker engine with two idle cores.
 
-A harvest and a release of the samples on docker-compose.yaml, undisturbed; then once for each fault, on a stack of its own: when
-a certain stage is at work, SIGKILL to its container or to a service, from the machine (``docker kill`` would tell the engine not
-to start it again). Compose's restart policy and Airflow's retries do the rest, and nobody helps. The release must have the same
-objects with the same CRC32C as the undisturbed one, and so must every table of the batch; ``published`` in release.json is left
-out, which is when it was.
+A harvest of two recordings, a shard each, and a release on docker-compose.yaml, undisturbed; then once for each fault, on a stack
+of its own: when a certain stage is at work, SIGKILL to its container or to a service, from the machine (``docker kill`` would
+tell the engine not to start it again). Compose's restart policy and Airflow's retries do the rest, and nobody helps. The release
+must have the same objects with the same CRC32C as the undisturbed one, and so must every table of the batch; ``published`` in
+release.json is left out, which is when it was.
 
     python3.11 tests/chaos/run.py [FAULT …]      # prints the table of docs/reliability.md
 """
@@ -30,7 +30,7 @@ from scripts.api import ApiError  # noqa: E402
 HARVEST, RELEASE = "peoples_speech_harvest__en", "peoples_speech_release__en"
 MONTH = "2026.10"
 RUNS = (
-    (HARVEST, {"source": "folder", "location": "gs://speech/sources/peoples_speech/en"}),
+    (HARVEST, {"source": "folder", "location": "gs://speech/sources/peoples_speech_next/en", "shard_hours": 0.01}),
     (RELEASE, {"approval": "auto"}),
 )
 WAIT_S = 900

@@ -52,6 +52,20 @@ def test_the_code_in_an_image_is_the_code_here(lock: dict[str, dict[str, Any]]) 
     assert inside == outside.stdout
 
 
+def test_airflow_starts_as_the_official_chart_starts_and_probes_it(lock: dict[str, dict[str, Any]]) -> None:
+    """deploy/gke/values.yaml: the chart calls bash, `airflow …` and /entrypoint, and imports the pools after the migration."""
+    import yaml
+
+    image, run = lock["airflow"]["image"], ("run", "--rm", "--network=none", "--user=50000:0")
+    version = docker(*run, image, "bash", "-c", "exec airflow version").stdout.split()[-1]
+    assert docker(*run, "--entrypoint=/entrypoint", image, "airflow", "version").stdout.split()[-1] == version
+    values = yaml.safe_load((REPO / "deploy/gke/values.yaml").read_text())
+    assert version == values["airflowVersion"]
+    migrate = values["migrateDatabaseJob"]["args"]
+    said = docker(*run, image, *migrate[:-1], migrate[-1] + " && airflow pools list -o plain").stdout
+    assert "gpu_t4" in said
+
+
 def test_nothing_names_an_image_by_latest() -> None:
     files = [*REPO.glob("containers/**/Dockerfile"), REPO / "docker-compose.yaml", *REPO.glob("deploy/**/*.y*ml")]
     named = {}

@@ -16,7 +16,7 @@ RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
 DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
-.PHONY: help setup envs demo serve stop images test test-stack known-answers known-answers-words lint types docs lock clean
+.PHONY: help setup envs demo serve stop images test test-stack chaos known-answers known-answers-words lint types docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ images: .venvs/airflow/.stamp ## Build the images that changed, with Docker (one
 
 test-stack: setup images ## Test the images, the docker and kubernetes runners and docker-compose.yaml on this machine's Docker engine
 	@$(PYTHON) scripts/run_tests.py stack
+
+chaos: images ## SIGKILL of a stage, of Airflow's services and of the store in the middle of a run (half an hour; one: FAULT=scheduler)
+	@$(PYTHON) tests/chaos/run.py $(FAULT)
 
 known-answers: envs ## Measure the pipeline on recordings whose answers are known (an hour or more; less: make known-answers ARGS="--minutes 3 --hour 0")
 	@.venvs/align/bin/python tests/known_answers/run.py $(ARGS)

@@ -11,9 +11,11 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # An image is a folder under containers/ with a lock; stagekit has none, for every image has it on its path.
 IMAGES := $(patsubst containers/%/requirements.txt,%,$(wildcard containers/*/requirements.txt))
 VENVS := airflow $(IMAGES)
-# What runs the demo; tools, and the Hugging Face datasets that tests open releases with, are made when they are asked for.
+# What runs the demo; tools, what needs a GPU to be of use (5 GB), and the Hugging Face datasets that tests open releases with, are
+# made when they are asked for.
 RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
-DEV_STAMPS := .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
+GPU_VENVS := $(patsubst containers/%/requirements-gpu.txt,%-gpu,$(wildcard containers/*/requirements-gpu.txt))
+DEV_STAMPS := $(GPU_VENVS:%=.venvs/%/.stamp) .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
 .PHONY: help setup envs demo serve stop images test test-stack chaos known-answers known-answers-words lint types docs lock clean
@@ -81,6 +83,9 @@ clean: stop ## Remove environments and Airflow's state (the warehouse stays)
 
 .venvs/test-tools/.stamp: requirements-test.txt .venvs/uv/.stamp
 	@scripts/venv.sh test-tools $< overlay
+
+.venvs/%-gpu/.stamp: containers/%/requirements-gpu.txt .venvs/uv/.stamp
+	@scripts/venv.sh $*-gpu $<
 
 .venvs/%/.stamp: requirements-%.txt .venvs/uv/.stamp
 	@scripts/venv.sh $* $<

@@ -49,7 +49,7 @@ class DockerRunner:
         try:
             self._container = client.containers.create(**self.container(call, task))
         except ImageNotFound as error:
-            message = f"image '{call.image}' is not on this engine ({error.explanation}): run `make images`"
+            message = f"image '{call.environment}' is not on this engine ({error.explanation}): run `make images`"
             raise images.ImageLockError(message) from None
         last = ""
         try:
@@ -88,11 +88,11 @@ class DockerRunner:
         for folder in settings.docker_mounts:
             volumes[folder] = {"bind": folder, "mode": "ro"}
         return {
-            "image": images.local_id(settings.images, call.image),
+            "image": images.local_id(settings.images, call.environment),
             "command": call.argv[2:],  # the image's entry point is `python -m <image>`
             "environment": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
-            "labels": {LABEL: task, "org.speechmill.stage": f"{call.image}.{call.stage}"},
-            "name": f"speechmill-{call.image}-{call.stage}-{task[:8]}-{time.time_ns() // 1_000_000}",
+            "labels": {LABEL: task, "org.speechmill.stage": f"{call.environment}.{call.stage}"},
+            "name": f"speechmill-{call.environment}-{call.stage}-{task[:8]}-{time.time_ns() // 1_000_000}",
             "user": user,
             "read_only": True,
             "cap_drop": ["ALL"],

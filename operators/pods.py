@@ -166,18 +166,18 @@ def make_pod(operator: StageOperator, call: StageCall, settings: Settings) -> St
     Raises:
         FileNotFoundError: its image has no digest.
     """
-    profile = PROFILES[profile_name(call.image, call.stage, settings.profiles)]
+    profile = PROFILES[profile_name(call.environment, call.stage, settings.profiles)]
     wanted = {
         "task_id": operator.task_id,
-        "name": f"{call.image}-{call.stage}".replace("_", "-"),
+        "name": f"{call.environment}-{call.stage}".replace("_", "-"),
         "namespace": settings.namespace,
-        "image": images.digest(settings.images, call.image),
+        "image": images.digest(settings.images, call.environment),
         "image_pull_policy": "IfNotPresent",  # a digest never changes
         "arguments": call.argv[2:],  # the image's entry point is `python -m <image>`
         "env_vars": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
         "labels": {
             "app.kubernetes.io/name": "speechmill",
-            "app.kubernetes.io/component": f"{call.image}-{call.stage}".replace("_", "-"),
+            "app.kubernetes.io/component": f"{call.environment}-{call.stage}".replace("_", "-"),
         },
         "service_account_name": settings.service_account,  # Workload Identity: its rights on the bucket, no key
         "automount_service_account_token": False,  # a stage has no business with the API server

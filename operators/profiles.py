@@ -70,7 +70,7 @@ PROFILES = {
     "t4": Profile(
         cpu=4,  # of n1-standard-8: the other half is for a second pod's start and the node's daemons
         memory_gib=15,  # half of its 30 GB
-        disk_gib=50,
+        disk_gib=50,  # decoded recordings that wait for the GPU, as cpu, and a model that was fetched (1.3 GB at most)
         gpus=1,
         schedule_timeout_s=1200,  # a cold T4 node takes 10 to 15 minutes (VM, driver); what takes longer is a lack of T4s
         startup_timeout_s=900,  # CUDA images are 5 to 10 GB
@@ -83,6 +83,7 @@ PROFILES = {
 
 STAGES = {
     "align": "cpu",
+    "align-gpu": "t4",
     "ingest.fetch": "cpu",
     "words": "cpu",
     "mfa": "cpu",
@@ -97,7 +98,7 @@ STAGES = {
     "release.package_words": "large",
     "release.collect_words": "large",
 }
-"""``image.stage`` or ``image`` → profile; others are small."""
+"""``image.stage`` or ``image`` → profile; others are small. ``align-gpu`` is align with a recogniser that runs on a GPU."""
 
 
 def profile_name(image: str, stage: str, overrides: Mapping[str, str] | None = None) -> str:

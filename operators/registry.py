@@ -11,8 +11,10 @@ from typing import Any
 import yaml
 
 SOURCES = ("folder", "internet_archive")
-RECOGNIZERS = ("moonshine", "pocketsphinx")
+RECOGNIZERS = ("moonshine", "pocketsphinx", "torchaudio")
 """Of containers/align, align.recognizers; a test keeps both lists alike."""
+GPU_RECOGNIZERS = ("torchaudio",)
+"""Those that run in the image's GPU environment."""
 APPROVALS = ("required", "auto")
 
 
@@ -65,6 +67,15 @@ class Language:
     def stage(self, name: str) -> dict[str, Any]:
         """Parameters of a stage."""
         return dict(self.stages.get(name, {}))
+
+
+def variant(params: Mapping[str, Any]) -> str:
+    """Which of an image's environments a stage with these parameters needs.
+
+    >>> variant({"recognizer": "torchaudio"}), variant({})
+    ('gpu', '')
+    """
+    return "gpu" if params.get("recognizer") in GPU_RECOGNIZERS else ""
 
 
 def load_languages(config: Path, dataset: str) -> list[Language]:

@@ -37,6 +37,7 @@ class StageCall:
         params: its parameters.
         receipt: where it writes what came out.
         workers: processes it may use; 0: all cores.
+        variant: which environment of the image's, such as ``gpu``; empty: its own.
     """
 
     image: str
@@ -46,6 +47,12 @@ class StageCall:
     params: Mapping[str, Any] = field(default_factory=dict)
     receipt: str = ""
     workers: int = 0
+    variant: str = ""
+
+    @property
+    def environment(self) -> str:
+        """Name of the environment, and of the image made of it: ``align``, ``align-gpu``."""
+        return f"{self.image}-{self.variant}" if self.variant else self.image
 
     @property
     def argv(self) -> list[str]:
@@ -109,9 +116,9 @@ class ProcessRunner:
         Raises:
             FileNotFoundError: the image's environment has not been made.
         """
-        python = self.repo / ".venvs" / call.image / "bin" / "python"
+        python = self.repo / ".venvs" / call.environment / "bin" / "python"
         if not python.exists():
-            raise FileNotFoundError(f"image '{call.image}' has no environment at {python}: run `make setup`")
+            raise FileNotFoundError(f"image '{call.environment}' has no environment at {python}: run `make setup`")
         self._process = subprocess.Popen(
             [str(python), *call.argv],
             cwd=self.repo,

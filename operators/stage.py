@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
@@ -10,6 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from operators import objects, paths
 from operators.profiles import PROFILES, profile_name
+from operators.registry import variant
 from operators.runners import EXIT_EMPTY, Exit, Runner, StageCall, make_runner
 from operators.settings import Settings
 
@@ -151,21 +153,16 @@ class StageOperator(BaseOperator):
         map_index = -1 if ti.map_index is None else ti.map_index
         handed = {name: run_params[name] for name in self.from_run if run_params[name] not in (None, "", [])}
         named = [f"{role}={uri}" for role, uris in self.roles.items() for uri in _flat([uris])]
-        return StageCall(
+        call = StageCall(
             image=self.image,
             stage=self.stage,
             inputs=[*_flat(self.inputs), *named],
             output=self.base,
             params={**self.stage_params, **handed},
             receipt=paths.receipt(settings.root, ti.dag_id, ti.run_id, ti.task_id, map_index),
-            workers=settings.workers or self._cores(settings),
+            variant=variant({**self.stage_params, **handed}),
         )
-
-    def _cores(self, settings: Settings) -> int:
-        """A pod sees all cores of its node: it is told how many are its own. 0: the stage finds out."""
-        if settings.runner != "kubernetes":
-            return 0
-        return PROFILES[profile_name(self.image, self.stage, settings.profiles)].cpu
+        return replace(call, workers=settings.workers or _cores(call, settings))
 
     def _check(self, ended: Exit) -> None:
         if ended.code == EXIT_EMPTY:
@@ -179,6 +176,13 @@ class StageOperator(BaseOperator):
             self._runner.stop()
         if self._pod is not None:
             self._pod.on_kill()
+
+
+def _cores(call: StageCall, settings: Settings) -> int:
+    """A pod sees all cores of its node: it is told how many are its own. 0: the stage finds out."""
+    if settings.runner != "kubernetes":
+        return 0
+    return PROFILES[profile_name(call.environment, call.stage, settings.profiles)].cpu
 
 
 def _flat(values: Iterable[Any]) -> list[str]:

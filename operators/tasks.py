@@ -11,7 +11,8 @@ from airflow.sdk import CronPartitionTimetable
 
 from operators import keys, paths, releases
 from operators.profiles import PROFILES, profile_name
-from operators.registry import Language
+from operators.registry import Language, variant
+from operators.runners import StageCall
 from operators.settings import Settings
 from operators.spoken_words import SpokenLanguage, release_of
 from operators.stage import StageOperator
@@ -102,7 +103,10 @@ class Pipeline:
         task_id = kwargs.setdefault("task_id", name)
         stage_params = {**kwargs.pop("stage_params", {}), **self.language.stage(name)}
         if self.settings.runner == "kubernetes":  # there, what bounds a stage is what its pod needs
-            profile = PROFILES[profile_name(image, name, self.settings.profiles)]
+            # A pool is fixed when the DAG is parsed: by the language's own recogniser, not by the one that a run may choose.
+            default = {p: getattr(self.language, p) for p in kwargs.get("from_run", ()) if hasattr(self.language, p)}
+            call = StageCall(image, name, [], "", variant=variant({**stage_params, **default}))
+            profile = PROFILES[profile_name(call.environment, name, self.settings.profiles)]
             kwargs["pool"] = profile.pool or kwargs.get("pool", "default_pool")
         return StageOperator(image=image, stage=name, base=f"{base}/{task_id}", stage_params=stage_params, **kwargs)
 

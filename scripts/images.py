@@ -25,6 +25,8 @@ REPO = Path(__file__).resolve().parents[1]
 LOCK = REPO / "containers/images.lock.yaml"
 TEMPLATE = "containers/Dockerfile"
 LOCAL_BASE = "debian:bookworm-slim"
+GPU_LOCK = "requirements-gpu.txt"
+"""What makes a second image of a folder: ``<folder>-gpu``, 6 GB, built only where it is named."""
 OTHER_BASES = {"mfa": "SPEECHMILL_MFA_BASE"}
 """Images on a base of their own, and the variable that names another; ``""`` in it leaves the image out."""
 INPUTS = {
@@ -40,10 +42,16 @@ class ImageError(RuntimeError):
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its name, and its Dockerfile in the repository."""
+    """One image: its name, its Dockerfile in the repository, and for a GPU's the lock that it has instead of its own."""
 
     name: str
     dockerfile: str
+    lock: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Its folder below containers/, and the package in it."""
+        return self.name.removesuffix("-gpu") if self.lock else self.name
 
     @property
     def tag(self) -> str:
@@ -52,7 +60,7 @@ class Image:
 
     def paths(self) -> list[str]:
         """What is copied into it, and how."""
-        own = [f"containers/{self.name}", self.dockerfile, "requirements-uv.txt"]
+        own = [f"containers/{self.folder}", self.dockerfile, "requirements-uv.txt"]
         return sorted({*own, *INPUTS.get(self.name, ("containers/stagekit",))})
 
 
@@ -63,6 +71,8 @@ def images(repo: Path = REPO) -> list[Image]:
         own = folder / "Dockerfile"
         if own.exists() or (folder / "requirements.txt").exists():
             found.append(Image(folder.name, f"containers/{folder.name}/Dockerfile" if own.exists() else TEMPLATE))
+        if (folder / GPU_LOCK).exists():
+            found.append(Image(f"{folder.name}-gpu", TEMPLATE, GPU_LOCK))
     return sorted(found, key=lambda image: (image.name in INPUTS, image.name))
 
 
@@ -118,7 +128,9 @@ def build(image: Image, base: str | None) -> dict[str, Any]:
     have = inspect(tag)
     if have is None or have["Config"]["Labels"].get("org.speechmill.inputs") != wanted:
         started = time.monotonic()
-        arguments = {"REVISION": revision(image.paths()), "SOURCE": source(), "INPUTS": wanted, "IMAGE": image.name}
+        arguments = {"REVISION": revision(image.paths()), "SOURCE": source(), "INPUTS": wanted, "IMAGE": image.folder}
+        if image.lock:
+            arguments["LOCK"] = image.lock
         if base:
             arguments["BASE"] = base
         flags = [x for name, value in arguments.items() for x in ("--build-arg", f"{name}={value}")]
@@ -185,6 +197,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         for image in known:
             if args.only and image.name not in args.only:
+                continue
+            if image.lock and not args.only:
+                print(f"  {image.tag}: left out; name it (ONLY={image.name})")
                 continue
             base = base_argument(image)
             if image.name in OTHER_BASES and (base == "" or (base is None and not args.only)):

@@ -8,6 +8,7 @@ folders that need another environment; all others, and the files directly under 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,7 +18,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 REPORTS = REPO / "build/tests"
 VENVS = {"containers/stagekit": "release", "known_answers": "align", "known_issues": "align"}
-"""stagekit has no environment of its own: the release image's has all that it imports."""
+"""stagekit has no environment of its own: the release image's has all that it imports. ``tests/containers/<image>_gpu`` runs in
+``.venvs/<image>-gpu``, on a CPU as well."""
 LAST = ("integration",)
 """Parts that start servers run after those that fail sooner."""
 ON_DEMAND = ("stack",)
@@ -52,8 +54,8 @@ def parts() -> list[Part]:
         folder, image = tests / name, Path(name).name
         if not (any(tests.glob("test_*.py")) if name == "files" else any(folder.rglob("test_*.py"))):
             continue
-        venv = VENVS.get(name, image if name.startswith("containers/") else "airflow")
-        paths = (".",) if venv == "airflow" else ("containers/stagekit", f"containers/{venv}")
+        venv = VENVS.get(name, re.sub("_gpu$", "-gpu", image) if name.startswith("containers/") else "airflow")
+        paths = (".",) if venv == "airflow" else ("containers/stagekit", f"containers/{venv.removesuffix('-gpu')}")
         found.append(Part(name, venv, paths))
     return found
 

@@ -29,12 +29,14 @@ CASES = {
     "large": ("dedup", "cluster", {}),
     "t4": ("words", "align", {"words.align": "t4"}),
 }
+TORCHAUDIO = {"recognizer": "torchaudio", "model": "gs://models/wav2vec2-large-de", "model_sha256": "cd" * 32}
 
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     path = tmp_path / "images.lock.yaml"
-    path.write_text(yaml.safe_dump({"images": {i: {"digest": DIGEST.format(i)} for i in ("release", "align", "dedup", "words")}}))
+    images = ("release", "align", "align-gpu", "dedup", "words")
+    path.write_text(yaml.safe_dump({"images": {i: {"digest": DIGEST.format(i)} for i in images}}))
     return path
 
 
@@ -85,21 +87,31 @@ def operator(image: str, stage: str, **kwargs: Any) -> StageOperator:
 @pytest.mark.parametrize("case", CASES)
 def test_rendered_pods_are_the_golden_ones(case: str, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`GOLDEN=write` writes them anew; the diff is for a person's eyes."""
-    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
-    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     image, stage, profiles = CASES[case]
     mine = settings(lock, SPEECHMILL_PROFILES=json.dumps(profiles))
-    made = operator(image, stage)
+    golden(f"{image}-{stage}.{case}.json", operator(image, stage), mine, monkeypatch)
+
+
+def test_a_recogniser_on_a_gpu_gets_its_image_and_a_t4(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = operator("align", "recognize", stage_params=TORCHAUDIO)
+    assert made.call(context(), settings(lock)).environment == "align-gpu"
+    assert operator("align", "recognize").call(context(), settings(lock)).environment == "align"
+    golden("align-gpu-recognize.t4.json", made, settings(lock), monkeypatch)
+
+
+def golden(name: str, made: StageOperator, mine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     pod: Any = make_pod(made, made.call(context(), mine), mine)
     rendered = ApiClient().sanitize_for_serialization(pod.build_pod_request_obj(context()))
     rendered["metadata"]["name"] = rendered["metadata"]["name"].rpartition("-")[0]  # ends in what is drawn for each
     rendered["metadata"]["labels"].pop("airflow_version")
     text = json.dumps(rendered, indent=1, sort_keys=True) + "\n"
-    golden = GOLDEN / f"{image}-{stage}.{case}.json"
+    path = GOLDEN / name
     if os.environ.get("GOLDEN") == "write":
         GOLDEN.mkdir(exist_ok=True)
-        golden.write_text(text)
-    assert text == golden.read_text()
+        path.write_text(text)
+    assert text == path.read_text()
 
 
 def test_a_golden_pod_is_what_was_promised() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-SOURCES = sorted([*REPO.glob("requirements*.in"), *REPO.glob("containers/*/requirements.in")])
+SOURCES = sorted([*REPO.glob("requirements*.in"), *REPO.glob("containers/*/requirements*.in")])
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?(==(?P<version>[^\s;]+))?")
 
 
@@ -39,6 +39,14 @@ def test_airflow_and_the_images_are_never_mixed() -> None:
     assert images and not [image for image, locked in images.items() if "apache-airflow-core" in locked]
     versions = {locked["pyarrow"] for locked in images.values()}
     assert len(versions) == 1, f"one pyarrow in all images, for the same rows to give the same bytes: {versions}"
+
+
+def test_what_runs_on_a_gpu_is_the_same_but_for_what_the_gpu_needs() -> None:
+    locks = sorted(REPO.glob("containers/*/requirements-gpu.txt"))
+    assert locks
+    for lock in locks:
+        cpu, gpu = pins(lock.with_name("requirements.txt")), pins(lock)
+        assert not {p: (v, gpu.get(p)) for p, v in cpu.items() if gpu.get(p) != v}, "run `make lock`"
 
 
 def test_help_explains_every_target() -> None:

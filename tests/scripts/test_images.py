@@ -15,7 +15,9 @@ REPO = images.REPO
 def test_every_environment_of_stages_has_an_image() -> None:
     locked = {p.parent.name for p in REPO.glob("containers/*/requirements.txt")}
     found = {image.name: image.dockerfile for image in images.images()}
-    assert locked | {"airflow", "emulator"} == set(found)
+    on_gpu = {f"{p.parent.name}-gpu" for p in REPO.glob("containers/*/requirements-gpu.txt")}
+    assert on_gpu and locked | on_gpu | {"airflow", "emulator"} == set(found)
+    assert all(found[name] == "containers/Dockerfile" for name in on_gpu), "its lock is the recipe's build argument"
     assert found["align"] == "containers/Dockerfile" and found["airflow"] == "containers/airflow/Dockerfile"
     assert all((REPO / path).exists() for image in images.images() for path in image.paths())
 

@@ -6,24 +6,23 @@ The words are for the search, which finds where in the text the speech lies. A r
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from align.documents import Document, read_documents
 from align.hear import find_speech, hear
+from align.listen import Listened, listen
 from align.recognizer import HeardWord
-from align.recognizers import digest, make_recognizer
+from align.recognizers import BATCHED, RecognizerParams, digest, make_recognizer
 from align.vad import Stretch
 from stagekit.audio import AudioError, open_pcm
-from stagekit.stage import Context, Crashed, Params, Reason, stage
+from stagekit.stage import Context, Crashed, Reason, stage
 
 
-class RecognizeParams(Params):
+class RecognizeParams(RecognizerParams):
     """Which recogniser."""
-
-    recognizer: str = Field("moonshine", description="name of a recogniser of align.recognizers")
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,12 @@ class Heard:
     reads=["recordings", "documents"],
     writes=["speech", "hypotheses"],
     libraries=["pocketsphinx", "silero-vad", "onnxruntime"],
-    model_digest=lambda params: digest(params.recognizer),
+    model_digest=lambda params: digest(params),
 )
 def run(ctx: Context[RecognizeParams]) -> None:
     """Input: the folder of ``fetch``."""
-    jobs = [(document, ctx.params.recognizer) for document in read_documents(ctx)]
     speech_s = 0.0
-    for (document, _), heard in ctx.map(recognize_document, jobs, seconds=lambda job: job[0].duration_s):
+    for document, heard in (_in_batches if ctx.params.recognizer in BATCHED else _one_by_one)(ctx):
         ctx.enter(document.id, document.duration_s)
         if isinstance(heard, Crashed):
             _reject(ctx, document, Reason.CRASHED, heard.detail)
@@ -65,10 +63,47 @@ def run(ctx: Context[RecognizeParams]) -> None:
     ctx.metrics["speech_s"] = round(speech_s, 3)
 
 
-def recognize_document(job: tuple[Document, str]) -> Heard:
+def _one_by_one(ctx: Context[RecognizeParams]) -> Iterator[tuple[Document, Heard | Crashed]]:
+    jobs = [(document, ctx.params) for document in read_documents(ctx)]
+    for (document, _), heard in ctx.map(recognize_document, jobs, seconds=lambda job: job[0].duration_s):
+        yield document, heard
+
+
+def _in_batches(ctx: Context[RecognizeParams]) -> Iterator[tuple[Document, Heard | Crashed]]:
+    """Workers decode and find speech; one model in this process hears pieces of many recordings at once."""
+    documents = list(read_documents(ctx))
+    languages = sorted({d.row["language"] for d in documents})
+    made = {code: make_recognizer(ctx.params.recognizer, code, ctx.params.choice) for code in languages}
+    from align.ctc.files import hear_files  # in the environment with torch only, as make_recognizer has seen
+
+    with tempfile.TemporaryDirectory(prefix="align-recognize-") as scratch:
+        for code in languages:
+            jobs = [(d, scratch) for d in documents if d.row["language"] == code]
+            mapped = ctx.map(listen_document, jobs, seconds=lambda job: job[0].duration_s)
+            recognizer: Any = made[code]
+            ready = ((job, Listened("", [], []) if isinstance(one, Crashed) else one, one) for job, one in mapped)
+            crashed: dict[str, Crashed] = {}
+
+            def listened(ready: Any = ready, crashed: dict[str, Crashed] = crashed) -> Iterator[tuple[Document, Listened]]:
+                for (document, _), one, was in ready:
+                    if isinstance(was, Crashed):
+                        crashed[document.id] = was
+                    yield document, one
+
+            for document, one, words in hear_files(listened(), recognizer.encoder, recognizer.open(), ctx.workers):
+                yield document, crashed.get(document.id) or Heard(one.speech, "open", words, one.error)
+
+
+def listen_document(job: tuple[Document, str]) -> Listened:
+    """Decoding and voice activity of one document's recording."""
+    document, scratch = job
+    return listen(document.uri, scratch)
+
+
+def recognize_document(job: tuple[Document, RecognizeParams]) -> Heard:
     """Voice activity and decoding of one document."""
-    document, name = job
-    recognizer = make_recognizer(name, document.row["language"])
+    document, params = job
+    recognizer = make_recognizer(params.recognizer, document.row["language"], params.choice)
     try:
         with open_pcm(document.uri) as pcm:
             speech, pieces = find_speech(pcm)

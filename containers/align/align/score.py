@@ -9,24 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
 from align.documents import Document, read_documents
 from align.language import language_score
 from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
 from align.pocketsphinx_recognizer import general_unigrams
 from align.recognizer import Decoder
-from align.recognizers import digest, make_recognizer
+from align.recognizers import RecognizerParams, digest, make_recognizer
 from align.sphinx_model import load_model
 from align.synthetic import synthetic_voice_score
 from stagekit.audio import open_pcm
-from stagekit.stage import Context, Crashed, Params, StageError, stage
+from stagekit.stage import Context, Crashed, StageError, stage
 
 
-class ScoreParams(Params):
-    """What judges."""
-
-    recognizer: str = Field("moonshine", description="name of a recogniser of align.recognizers; decodes without the document")
+class ScoreParams(RecognizerParams):
+    """What judges: it decodes without the document."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Job:
     document: Document
     segments: list[dict[str, Any]]
     speech: list[tuple[int, int]]
-    recognizer: str
+    params: ScoreParams
 
 
 @stage(
@@ -47,7 +43,7 @@ class Job:
     reads=["recordings", "documents", "segments", "speech"],
     writes=["segments"],
     libraries=["jiwer", "pyloudnorm", "pocketsphinx", "onnxruntime"],
-    model_digest=lambda params: digest(params.recognizer),
+    model_digest=lambda params: digest(params),
 )
 def run(ctx: Context[ScoreParams]) -> None:
     """Inputs: the folders of ``fetch``, ``recognize`` and ``align``."""
@@ -72,13 +68,12 @@ def _jobs(ctx: Context[ScoreParams]) -> list[Job]:
     speech: dict[str, list[tuple[int, int]]] = {}
     for row in ctx.rows("speech"):
         speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
-    recognizer = ctx.params.recognizer
-    return [Job(d, segments[d.id], speech.get(d.id, []), recognizer) for d in read_documents(ctx) if d.id in segments]
+    return [Job(d, segments[d.id], speech.get(d.id, []), ctx.params) for d in read_documents(ctx) if d.id in segments]
 
 
 def score_document(job: Job) -> list[dict[str, Any]]:
     """The rows of one document's segments, scored."""
-    decoder = make_recognizer(job.recognizer, job.document.row["language"]).open()
+    decoder = make_recognizer(job.params.recognizer, job.document.row["language"], job.params.choice).open()
     with open_pcm(job.document.uri) as pcm:
         return [_scored(row, job, decoder, pcm.read(row["start_sample"], row["end_sample"])) for row in job.segments]
 

@@ -17,7 +17,7 @@ from align import models
 from align.models import Package, fetch
 from align.moonshine_recognizer import spoken
 from align.recognizer import Decoder
-from align.recognizers import RECOGNIZERS, digest, make_recognizer
+from align.recognizers import RECOGNIZERS, RecognizerParams, digest, make_recognizer
 from stagekit.errors import StageError
 from stagekit.tables import SAMPLE_RATE
 
@@ -26,7 +26,7 @@ WORST_WER = {"moonshine": 0.05, "pocketsphinx": 0.45}
 """Without the document. Measured on the two readings: 0 and 0; 0.41 and 0.18."""
 
 
-@pytest.fixture(scope="module", params=sorted(RECOGNIZERS))
+@pytest.fixture(scope="module", params=sorted(name for name, (made, _) in RECOGNIZERS.items() if made))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -74,13 +74,18 @@ def test_silence_and_noise_do_not_make_words_without_end(decoder: Decoder) -> No
 def test_another_language_is_refused_by_name(name: str) -> None:
     with pytest.raises(StageError, match=rf"'{name}' knows en, not 'ru'"):
         make_recognizer(name, "ru")
-    with pytest.raises(StageError, match="no recogniser 'hal'; there are: moonshine, pocketsphinx"):
+    with pytest.raises(StageError, match="no recogniser 'hal'; there are: moonshine, pocketsphinx, torchaudio"):
         make_recognizer("hal", "en")
 
 
 def test_fingerprints_hold_the_model_files() -> None:
-    assert {"moonshine", "tokenizer", "silero_vad"} <= set(digest("moonshine"))
-    assert "moonshine" not in digest("pocketsphinx")
+    assert {"moonshine", "tokenizer", "silero_vad"} <= set(digest(RecognizerParams()))
+    assert "moonshine" not in digest(RecognizerParams(recognizer="pocketsphinx"))
+
+
+def test_what_needs_torch_says_where_it_is() -> None:
+    with pytest.raises(StageError, match="needs the environment with torch: .venvs/align-gpu, or the image align-gpu"):
+        make_recognizer("torchaudio", "en")
 
 
 def test_what_was_heard_becomes_words() -> None:

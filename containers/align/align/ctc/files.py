@@ -1,0 +1,96 @@
+"""From recordings to words with one model on one device, many recordings at a time.
+
+Worker processes decode and find speech (`align.listen`); here the pieces of several recordings are put into batches of like
+length, computed, and put back into the order of their recordings. Pieces are given context on both sides (`align.ctc.chunks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from align.ctc.chunks import RATE, Chunk, cut
+from align.ctc.encoder import Emission, Encoder
+from align.listen import Listened
+from align.recognizer import HeardWord
+from align.torchaudio_recognizer import CtcDecoder
+from stagekit.audio import Pcm
+
+T = TypeVar("T")
+GROUP = 4
+"""Batches whose pieces are sorted together: the rest of a group does not fill its last batch."""
+MOST_GROUP_S = 7200.0
+"""However large the budget is: what is decoded waits on the disk."""
+
+
+@dataclass
+class _Waiting(Generic[T]):
+    job: T
+    listened: Listened
+    chunks: list[Chunk]
+    samples: NDArray[np.int16]
+
+
+def hear_files(
+    listened: Iterable[tuple[T, Listened]], encoder: Encoder, decoder: CtcDecoder, threads: int = 1
+) -> Iterator[tuple[T, Listened, list[HeardWord]]]:
+    """Words of recordings, in their order; times count from each one's start.
+
+    Args:
+        listened: (whatever the caller wants back, the recording made ready).
+        encoder: the model.
+        decoder: what makes words of its emissions.
+        threads: for making words, while the next group is computed.
+    """
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for group in _groups(listened, encoder):
+            emissions = encoder.emissions([stretch for w in group for stretch in _stretches(w)])
+            parts = iter(emissions)
+            made = [(w, [next(parts) for _ in w.chunks]) for w in group]
+            for w, words in zip(group, pool.map(lambda m: _words(decoder, *m), made), strict=True):
+                if w.listened.raw:
+                    Path(w.listened.raw).unlink(missing_ok=True)
+                yield w.job, w.listened, words
+
+
+def _groups(listened: Iterable[tuple[T, Listened]], encoder: Encoder) -> Iterator[list[_Waiting[T]]]:
+    group: list[_Waiting[T]] = []
+    waiting = 0
+    for job, one in listened:
+        samples = np.memmap(one.raw, dtype="<i2", mode="r") if one.raw else np.zeros(0, np.int16)
+        chunks = cut(encoder.geometry, len(samples), [(p.start, p.end) for p in one.pieces]) if one.raw else []
+        group.append(_Waiting(job, one, chunks, samples))
+        waiting += sum(c.end - c.start for c in chunks)
+        if waiting >= min(GROUP * encoder.budget.samples, MOST_GROUP_S * RATE):
+            yield group
+            group, waiting = [], 0
+    if group:
+        yield group
+
+
+def _stretches(waiting: _Waiting[T]) -> list[NDArray[np.float32]]:
+    pcm = Pcm(waiting.samples, [])
+    return [np.asarray(pcm.read(c.start, c.end)) for c in waiting.chunks]
+
+
+def _words(decoder: CtcDecoder, waiting: _Waiting[T], emissions: list[Emission]) -> list[HeardWord]:
+    """A piece's chunks are read as one; a word's times are kept inside the piece, and behind the word before."""
+    stride = decoder.encoder.geometry.stride
+    out: list[HeardWord] = []
+    k = 0
+    while k < len(emissions):
+        last = k
+        while last + 1 < len(emissions) and waiting.chunks[last + 1].first == waiting.chunks[last].last:
+            last += 1
+        joined = np.concatenate([emissions[i][waiting.chunks[i].inside(stride)] for i in range(k, last + 1)])
+        for word in decoder.read(joined, waiting.chunks[k].first):
+            start = max(word.start_s, out[-1].end_s if out else 0.0)
+            out.append(HeardWord(word.word, round(start, 3), round(max(start, word.end_s), 3), word.score))
+        k = last + 1
+    return out

@@ -18,7 +18,7 @@ GPU_VENVS := $(patsubst containers/%/requirements-gpu.txt,%-gpu,$(wildcard conta
 DEV_STAMPS := $(GPU_VENVS:%=.venvs/%/.stamp) .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
-.PHONY: help setup envs demo serve stop images test test-stack chaos known-answers known-answers-words lint types docs lock clean
+.PHONY: help setup envs demo serve stop images test test-stack chaos known-answers known-answers-words lint types docs lock sbom audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ docs: envs ## Generate docs/DAGS.md and docs/data-contract.md
 
 lock: .venvs/uv/.stamp ## Renew the locks after a requirements.in changed (newest versions: make lock UPGRADE=1)
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+sbom: envs .venvs/audit/.stamp ## Say what is in each image, in CycloneDX: build/sbom/ (with Debian's packages after make images)
+	@$(PY) -m scripts.sbom sbom $(ONLY)
+
+audit: envs .venvs/audit/.stamp ## List known vulnerabilities of the images' Python packages (one: ONLY=align; by OSV: SERVICE=osv)
+	@$(PY) -m scripts.sbom audit $(ONLY) $(if $(SERVICE),--service $(SERVICE))
 
 clean: stop ## Remove environments and Airflow's state (the warehouse stays)
 	rm -rf .venvs .airflow build .mypy_cache .ruff_cache .pytest_cache

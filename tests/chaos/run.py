@@ -88,7 +88,8 @@ def go(fault: Fault | None) -> Outcome:
     """One pass over a new stack."""
     with stack("speechmill-chaos") as what:
         what.up({HARVEST, RELEASE})
-        started, again = time.monotonic(), {}
+        started = time.monotonic()
+        again: dict[str, int] = {}
         dag_of_fault = None if fault is None else RELEASE if fault.stage.startswith("release.") else HARVEST
         for dag_id, conf in RUNS:
             run_id = what.start(dag_id, MONTH, conf)

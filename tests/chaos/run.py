@@ -28,6 +28,7 @@ from compose import Stack, StackError, stack  # noqa: E402
 from scripts.api import ApiError  # noqa: E402
 
 HARVEST, RELEASE = "peoples_speech_harvest__en", "peoples_speech_release__en"
+PROJECT = "speechmill-chaos"
 MONTH = "2026.10"
 RUNS = (
     (HARVEST, {"source": "folder", "location": "gs://speech/sources/peoples_speech_next/en", "shard_hours": 0.01}),
@@ -81,12 +82,13 @@ def kill(what: Stack, fault: Fault) -> None:
 
 
 def _ids(*filters: str) -> list[str]:
-    return subprocess.run(["docker", "ps", "-q", *filters], capture_output=True, text=True, check=True).stdout.split()
+    own = ("--filter", f"network={PROJECT}")
+    return subprocess.run(["docker", "ps", "-q", *own, *filters], capture_output=True, text=True, check=True).stdout.split()
 
 
 def go(fault: Fault | None) -> Outcome:
     """One pass over a new stack."""
-    with stack("speechmill-chaos") as what:
+    with stack(PROJECT) as what:
         what.up({HARVEST, RELEASE})
         started = time.monotonic()
         again: dict[str, int] = {}

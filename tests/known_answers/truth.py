@@ -45,6 +45,9 @@ CLICK_S = 0.15
 """A lone burst at a clip's end that is shorter is no word: the shortest words of one syllable said alone take 0.2 s."""
 BREATH_S = 0.6
 GOES_ON, GOES_ON_S = 0.5, 0.5
+SOFT_S = 0.15
+"""Speech lies at most this far from a frame within `SPEECH_MARGIN_DB` of its level: soft consonants do. What is quieter and
+farther out, at the ends of a stretch, is breath, room and microphone."""
 _STEP = FRAME / RATE
 
 Mask = npt.NDArray[np.bool_]
@@ -99,12 +102,22 @@ def measure(clip: Signal) -> Speech:
     active = runs(smooth(_without_clicks(over), int(PAUSE_S / _STEP), int(BLIP_S / _STEP)))
     if not active:
         raise ValueError("no speech: nothing stands over the floor")
+    counted = [s for s in (_without_breath(levels, a, b, top) for a, b in active) if s]
     onset, sharp_onset = _edge(levels, active[0][0], floor, top, SHARP_START_S)
     backwards, sharp_offset = _edge(levels[::-1], len(levels) - active[-1][1], floor, top, SHARP_END_S)
     apart = _bursts_apart(over)
     offset = len(levels) * _STEP - backwards
     sharp = sharp_onset and not apart[0], sharp_offset and not apart[1]
-    return Speech(tuple((a * _STEP, b * _STEP) for a, b in active), onset, offset, *sharp)
+    return Speech(tuple((a * _STEP, b * _STEP) for a, b in counted), onset, offset, *sharp)
+
+
+def _without_breath(levels: npt.NDArray[np.float64], a: int, b: int, top: float) -> tuple[int, int] | None:
+    """A stretch [a, b) less what is not near speech at its ends; None if nothing in it is speech."""
+    strong = np.flatnonzero(levels[a:b] >= top - SPEECH_MARGIN_DB)
+    if not len(strong):
+        return None
+    reach = int(SOFT_S / _STEP)
+    return max(a, a + int(strong[0]) - reach), min(b, a + int(strong[-1]) + 1 + reach)
 
 
 def _bursts_apart(over: Mask) -> tuple[bool, bool]:

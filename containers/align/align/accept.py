@@ -13,6 +13,8 @@ REACH = 2
 
 HEARD_MARGIN = 2.0
 """A word that a recogniser heard there without knowing the document may have a score lower by this."""
+AMONG_HEARD_MARGIN = 1.0
+"""The same of a word that was not heard itself, with heard ones at most `REACH` words away on both sides of it."""
 LEAST_TOTAL = -180.0
 """Log-likelihood ratio of a whole word: the worst of 3,521 right words, degraded audio included, had -174 (tuning side)."""
 LONGEST_PHONE = 32.0
@@ -71,6 +73,8 @@ def _fault(row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: t
     place, word = row[i], repr(words[row[i].token])
     score, frames = _smoothed(row, i), (place.end_s - place.start_s) * 100
     least = min_score[place.anchored]
+    if not place.anchored and min_score[1] < min_score[0] and _among_heard(row, i):
+        least -= AMONG_HEARD_MARGIN
     if score < least:
         return f"{word} has a score of {score:.2f}, below {least:g}"
     if place.score * frames < LEAST_TOTAL * (2.0 if place.anchored and min_score[1] < min_score[0] else 1.0):
@@ -78,6 +82,10 @@ def _fault(row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: t
     if len(place.phones) > 1 and frames > LONGEST_PHONE * len(place.phones):
         return f"{word} takes {frames / 100:.2f} s, over {LONGEST_PHONE * 10:.0f} ms a phone"
     return ""
+
+
+def _among_heard(row: Sequence[TokenPlace], i: int) -> bool:
+    return any(p.anchored for p in row[max(0, i - REACH) : i]) and any(p.anchored for p in row[i + 1 : i + REACH + 1])
 
 
 def _smoothed(row: Sequence[TokenPlace], i: int) -> float:

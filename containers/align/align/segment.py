@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,10 +39,11 @@ class _Word:
 
 @dataclass(frozen=True)
 class _Side:
-    """The silence at one side of a word: its length, how far a clip may reach into it, and what lies beyond."""
+    """The silence at one side of a word: its length, how far a clip reaches into it, how far it may, and what lies beyond."""
 
     quiet: int
     pad: int
+    room: int
     beyond: str  # "word", "speech" or "edge"
 
 
@@ -204,18 +205,40 @@ def _sides(flat: list[_Word], foreign: list[tuple[int, int]], duration: int, p: 
         high = flat[i + 1].start if i + 1 < len(flat) else duration
         k = bisect_right(ends, w.start) - 1
         if k >= 0 and ends[k] > low:
-            before = _Side(w.start - ends[k], min(pad, w.start - ends[k]), "speech")
+            before = _side(w.start - ends[k], w.start - ends[k], "speech", pad)
         else:
             quiet = w.start - low
-            before = _Side(quiet, min(pad, (quiet + 1) // 2 if i else quiet), "word" if i else "edge")
+            before = _side(quiet, (quiet + 1) // 2 if i else quiet, "word" if i else "edge", pad)
         k = bisect_left(starts, w.end)
         if k < len(foreign) and starts[k] < high:
-            after = _Side(starts[k] - w.end, min(pad, starts[k] - w.end), "speech")
+            after = _side(starts[k] - w.end, starts[k] - w.end, "speech", pad)
         else:
             quiet = high - w.end
             last = i + 1 == len(flat)
-            after = _Side(quiet, min(pad, quiet if last else quiet // 2), "edge" if last else "word")
+            after = _side(quiet, quiet if last else quiet // 2, "edge" if last else "word", pad)
         out.append((before, after))
+    return out
+
+
+def _side(quiet: int, room: int, beyond: str, pad: int) -> _Side:
+    return _Side(quiet, min(pad, room), room, beyond)
+
+
+def _widened(words: list[_Word], sides: list[tuple[_Side, _Side]], p: SegmentParams) -> list[tuple[_Side, _Side]]:
+    """The sides, with more silence at both ends of words that are too few for a clip: "Yes." said by itself."""
+    before, after = sides[0][0], sides[-1][1]
+    most = round(p.short_pad_s * SAMPLE_RATE)
+    lack = round(p.min_s * SAMPLE_RATE) - (words[-1].end + after.pad - words[0].start + before.pad)
+    if lack <= 0:
+        return sides
+    spare = [max(0, min(s.room, most) - s.pad) for s in (before, after)]
+    first = min(spare[0], max(lack // 2, lack - spare[1]))
+    second = min(spare[1], lack - first)
+    if first + second < lack:
+        return sides
+    out = list(sides)
+    out[0] = (replace(before, pad=before.pad + first), out[0][1])
+    out[-1] = (out[-1][0], replace(after, pad=after.pad + second))
     return out
 
 
@@ -244,6 +267,7 @@ def _cut(
     words: list[_Word], sides: list[tuple[_Side, _Side]], text: str, spans: Sequence[tuple[int, int]] | None, p: SegmentParams
 ) -> tuple[list[SegmentDraft], list[Stretch]]:
     """Segments of one unit, and its words that got into none."""
+    sides = _widened(words, sides, p)
     heads = atoms([(w.word.char_start, w.word.char_end) for w in words])
     tails = [*(h - 1 for h in heads[1:]), len(words) - 1]
     glue, min_pause = round(p.glue_s * SAMPLE_RATE), round(p.min_pause_s * SAMPLE_RATE)

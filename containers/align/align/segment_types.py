@@ -41,6 +41,7 @@ class SegmentParams:
         min_s: shortest clip, padding included.
         max_s: longest clip, padding included.
         pad_s: padding at each end, where there is silence enough.
+        short_pad_s: the most of it, where only more silence makes words long enough for a clip.
         min_pause_s: a shorter gap between words is no pause: stop closures last up to 100 ms.
         max_pause_s: a longer gap between words always parts segments.
         inner_speech_s: voice activity of this length that touches a word, between words that follow each other in the text, is
@@ -53,6 +54,7 @@ class SegmentParams:
     min_s: float = 1.0
     max_s: float = 15.0
     pad_s: float = 0.15
+    short_pad_s: float = 0.4
     min_pause_s: float = 0.1
     max_pause_s: float = 2.0
     inner_speech_s: float = 0.5

@@ -128,10 +128,10 @@ def test_words_that_the_sound_refuses_are_given_up_with_a_reason() -> None:
 def test_a_word_that_was_heard_needs_less_of_the_sound() -> None:
     words = [f"w{i}" for i in range(9)]
     spans = [(i, i + 1) for i in range(9)]
-    for anchored in (True, False):
-        row = [place(i, i * 0.4, -2.0, anchored=anchored or i != 4) for i in range(9)]
-        runs, _ = accept(row, words, spans, (-1.7, -2.4), 3)
-        assert ("w4" in [w.word for run in runs for w in run]) == anchored
+    for score, unheard, believed in ((-3.0, 0, True), (-3.0, 1, False), (-2.0, 1, True), (-2.0, 5, False), (-4.0, 0, False)):
+        row = [place(i, i * 0.4, score, anchored=abs(i - 4) * 2 >= unheard) for i in range(9)]
+        runs, _ = accept(row, words, spans, (-1.7, -3.7), 3)
+        assert ("w4" in [w.word for run in runs for w in run]) == believed, (score, unheard)
 
 
 def test_a_row_that_nobody_heard_is_not_believed() -> None:

@@ -213,12 +213,25 @@ def test_missing_tokens_part_a_run_so_that_the_text_holds_only_what_was_said() -
 
 
 def test_too_short_and_too_long() -> None:
-    short = say("yes", at=1.0)
-    _, rest = segment([short], "yes", [], 3 * SAMPLE_RATE)
-    assert [(r.reason, r.start_s) for r in rest if r.reason is not Reason.SILENCE] == [(Reason.TOO_SHORT, 1.0)]
+    short = say("yes", at=0.1)
+    _, rest = segment([short], "yes", [], round(0.9 * SAMPLE_RATE))
+    assert [(r.reason, r.start_s) for r in rest if r.reason is not Reason.SILENCE] == [(Reason.TOO_SHORT, 0.1)]
     long = [AlignedWord(0, "aum", 0, 3, 0.0, 20.0, 0.0, True)]
     _, rest = segment([long], "aum", [], 30 * SAMPLE_RATE)
     assert rest[0].reason is Reason.TOO_LONG
+
+
+def test_a_word_said_by_itself_gets_the_silence_that_it_needs_and_no_more() -> None:
+    word = say("yes", at=1.0)[0]
+    (made,), rest = segment([[word]], "yes", [], 3 * SAMPLE_RATE)
+    assert made.end_sample - made.start_sample == SAMPLE_RATE and made.text == "yes"
+    assert abs((made.speech_start_sample - made.start_sample) - (made.end_sample - made.speech_end_sample)) <= 1
+    check_tiles([made], rest, 3 * SAMPLE_RATE)
+    other = seconds((word.end_s + 0.32, word.end_s + 1.5))  # speech that the text lacks: the other side gives more
+    (made,), _ = segment([[word]], "yes", other, 3 * SAMPLE_RATE)
+    assert made.end_sample - made.start_sample == SAMPLE_RATE and made.end_sample <= other[0][0]
+    _, rest = segment([[word]], "yes", [*seconds((0.2, 0.9)), *other], 3 * SAMPLE_RATE)
+    assert Reason.TOO_SHORT in [r.reason for r in rest]
 
 
 def test_rejected_words_give_their_reason() -> None:

@@ -99,6 +99,11 @@ def test_what_was_misheard_between_two_words_is_found_by_its_letters_and_somethi
     elsewhere = "and during the medical violin on his service he slept".split()
     assert near(elsewhere, text, sure) == []
     assert near(heard, text, []) == near(heard, text, sure[:1]) == []
+    added = text[:8] + "though i cannot tell why those stage managers put me down for this shabby part".split() + text[8:]
+    both_ends = [sure[3], (8, len(added) - 2)]
+    assert {added[r]: heard[h] for h, r in near(heard, added, both_ends)} == {added[r]: heard[h] for h, r in found}
+    ends = [(3, 3), (len(added) - 2, 8)]  # and the other way round: speech that the text lacks
+    assert [text[r] for _, r in near(added, text, ends)] == text[4:8]
 
 
 SAID = st.lists(st.text("abcdefg", min_size=1, max_size=7), max_size=14)

@@ -17,9 +17,11 @@ from kubernetes.client import models as k8s
 from operators.images import ImageLockError
 from operators.pods import GkePod, InClusterPod, make_pod, read_end
 from operators.profiles import PROFILES, STAGES, profile_name
+from operators.registry import Language
 from operators.runners import StageCall
 from operators.settings import Settings
 from operators.stage import StageOperator
+from operators.tasks import Pipeline
 
 GOLDEN = Path(__file__).parent / "golden"
 DIGEST = "europe-docker.pkg.dev/p/speechmill/{}@sha256:" + "ab" * 32
@@ -97,6 +99,18 @@ def test_a_recogniser_on_a_gpu_gets_its_image_and_a_t4(lock: Path, monkeypatch: 
     assert made.call(context(), settings(lock)).environment == "align-gpu"
     assert operator("align", "recognize").call(context(), settings(lock)).environment == "align"
     golden("align-gpu-recognize.t4.json", made, settings(lock), monkeypatch)
+
+
+def test_a_language_that_is_heard_on_a_gpu_waits_for_one(lock: Path) -> None:
+    pools = {}
+    for recognizer in ("torchaudio", "moonshine"):
+        language = Language(code="de", name="German", since="2026.01", recognizer=recognizer)
+        here = Pipeline(settings(lock), "peoples_speech", language)
+        stages = {name: here.stage("base", "align", name, pool="heavy", from_run=["recognizer"][: name != "align"])
+                  for name in ("recognize", "align", "score")}  # fmt: skip
+        pools[recognizer] = {name: made.pool for name, made in stages.items()}
+    assert pools["moonshine"] == dict.fromkeys(("recognize", "align", "score"), "heavy")
+    assert pools["torchaudio"] == {"recognize": "gpu_t4", "align": "heavy", "score": "gpu_t4"}
 
 
 def golden(name: str, made: StageOperator, mine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,8 @@ def test_from_nothing_to_a_release_in_the_bucket(up: Stack) -> None:
 
 def test_the_spoken_words_likewise(up: Stack) -> None:
     """A hundred clips: enough for a model, and for the commonest words."""
-    location = "gs://speech/sources/spoken_words/cv-corpus-6.1-2020-12-11"
-    up.run(SPOKEN, MONTH, {"location": location, "version": "6.1"})
+    location = "gs://speech/sources/spoken_words/cv-corpus-6.1-2020-12-11.tar.gz"
+    up.run(SPOKEN, MONTH, {"location": location})
     up.run(SPOKEN_RELEASE, MONTH, {"approval": "auto"})
     release = json.loads(up.read(f"warehouse/releases/spoken_words/en/{MONTH}/release.json"))
     assert release["version"] == MONTH and release["totals"]["keywords"] > 5

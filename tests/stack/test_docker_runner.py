@@ -91,7 +91,9 @@ def test_stop_ends_the_container_and_nothing_is_visible(settings: Settings, sour
         1,
     )
     assert runner.run(fetch, lambda _: None).code == 0
-    fetched = json.loads((tmp_path / "warehouse/f.json").read_text())["output"]
+    receipt = json.loads((tmp_path / "warehouse/f.json").read_text())
+    assert receipt["rows"] == {"items": 1, "recordings": 1, "documents": 1, "rejections": 0}, "a worker in a container works"
+    fetched = receipt["output"]
     hear = StageCall("align", "recognize", [fetched], f"{settings.root}/hear", {}, f"{settings.root}/h.json", 1)
     ended: list[Any] = []
     thread = threading.Thread(target=lambda: ended.append(runner.run(hear, lambda _: None)))

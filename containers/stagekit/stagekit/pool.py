@@ -28,15 +28,18 @@ class Crashed:
     detail: str
 
 
-def _start_worker() -> None:
-    """A worker dies with its parent (Linux), even if that is killed outright; SIGTERM ends it at once."""
+def _start_worker(parent: int) -> None:
+    """A worker dies with its parent (Linux), even if that is killed outright; SIGTERM ends it at once.
+
+    ``parent`` is the process that asked for it. (In a container that is process 1, which elsewhere adopts orphans.)
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     except (AttributeError, OSError):
         pass
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         os._exit(1)
 
 
@@ -49,7 +52,8 @@ def _executor(workers: int) -> ProcessPoolExecutor:
     for name in ONE_THREAD:  # inherited by the workers, read when they import numpy
         os.environ.setdefault(name, "1")
     # spawn: the parent has threads (Arrow, ONNX), so a fork could inherit a held lock.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
 
 
 def map_units(fn: Callable[[Any], T], units: Iterable[Any], workers: int) -> Iterator[tuple[Any, T | Crashed]]:

@@ -47,6 +47,8 @@ def form(language: SpokenLanguage) -> dict[str, Param]:
         "limit": Param(0, type="integer", minimum=0, title="Limit", section="How much", description="Most clips; 0: all."),
         "shard_clips": Param(language.shard_clips, type="integer", minimum=1, title="Clips in a shard", section="How much",
                              description="Clips that one mapped task works on."),
+        "min_sentences": Param(None, type=["integer", "null"], minimum=2, title="Fewest sentences", section="How much",
+                               description="That a model is trained on. Empty: the registry's, else 25."),
     }  # fmt: skip
 
 
@@ -95,7 +97,7 @@ def make_harvest(settings: Settings, language: SpokenLanguage) -> DAG:
             return here.stage(BATCH, aligner, "align", pool="heavy", inputs=[folder], roles={"model": model}).made
 
         prepared: Any = sentences(checked.expand(readings=voices.output))
-        train = here.stage(BATCH, aligner, "train", pool="heavy", inputs=[prepared, before["known"]])
+        train = here.stage(BATCH, aligner, "train", pool="heavy", inputs=[prepared, before["known"]], from_run=["min_sentences"])
         words: Any = placed.partial(model=train.made).expand(folder=prepared)
         here.stage(
             BATCH, "release", "seal", inputs=[voices.made_if_any, train.made_if_any, prepared, words],

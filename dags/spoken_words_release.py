@@ -4,9 +4,10 @@
 sealed batches up to that month and their words (`collect`), decides which words become keywords (`select`), cuts and
 encodes their one-second clips, shard by shard (`cut`), scores how much each looks like an error (`outliers`), keeps out
 what the policy does (`config/policies/`), counts the keywords once more and divides the speakers (`split`), packs what is
-new (`package`), asks a person (`approve`), and publishes (`publish`): Parquet, the layout of the Multilingual Spoken Words
-Corpus, and that of Speech Commands. Publishing writes `release.json` last: before that there is no release, after that it never
-changes. A release that would equal its parent is not made: `publish` is then skipped, and says so.
+new (`package`), checks what would be published (`gate`: Great Expectations), asks a person (`approve`), and publishes
+(`publish`): Parquet, the layout of the Multilingual Spoken Words Corpus, and that of Speech Commands. Publishing writes
+`release.json` last: before that there is no release, after that it never changes. A release that would equal its parent
+is not made: `publish` is then skipped, and says so.
 
 **When.** On the first of each month at 04:00 UTC, as the harvest; its partition key, the month before, is the
 release's version.
@@ -20,7 +21,7 @@ stops before publishing: the split record stays as it is.
 answer in two weeks is a Reject. Who answered, and when, is the return value of `approve`.
 
 **When it fails.** The task's error is the last line of its stage, and says what to do. `outliers` fails where no word has
-enough clips: a small language needs a smaller *min_clips* in its entry of `config/languages.yaml` (`stages`, `select`).
+enough clips: a small language needs a smaller *min_clips*, here or in its entry of `config/languages.yaml` (`stages`, `select`).
 Clear tasks of a run that failed; never clear a run that published.
 """
 
@@ -38,7 +39,7 @@ from operators.settings import Settings
 from operators.spoken_words import DATASET, SpokenLanguage, load_spoken_languages
 from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
 
-WORK = "{{ work(dag_run, params) }}"
+WORK, CLIPS = "{{ work(dag_run, params) }}", "{{ clips(dag_run, params) }}"
 VERSION = "{{ version(dag_run, params) }}"
 PICKS = "{{ ti.xcom_pull(task_ids='select', key='output', map_indexes=-1) }}#{{ '%05d' % ti.map_index }}"
 """The picks of a mapped task's own shard: file n of `select` is for the n-th of the files that `collect` names."""
@@ -48,8 +49,9 @@ QUESTION = """
 | keywords | {{ ti.xcom_pull(task_ids="select")["metrics"] }} |
 | splits | {{ ti.xcom_pull(task_ids="split")["metrics"] }} |
 | packed | {{ ti.xcom_pull(task_ids="package")["metrics"]["clips"] }} clips |
+| gate | {{ ti.xcom_pull(task_ids="gate")["metrics"] }} |
 
-Work folder: `{{ work(dag_run, params) }}`
+Work folder: `{{ work(dag_run, params) }}`; verdict and Data Docs: `{{ reports(dag_run, params) }}/spoken_words`
 """
 
 
@@ -60,6 +62,8 @@ def form(language: SpokenLanguage) -> dict[str, Param]:
                          description="`YYYY.MM.<patch>`, or `YYYY.MM` to wait for that month. Empty with a partition key."),
         "keywords": Param([], type="array", items={"type": "string"}, title="Keywords", section="What",
                           description="An own list, a line each: words, words with `*` and `?`, phrases. Empty: every word."),
+        "min_clips": Param(None, type=["integer", "null"], minimum=1, title="Fewest clips", section="What",
+                           description="Of a keyword. Empty: the registry's, else 5."),
         "dry_run": Param(False, type="boolean", title="Dry run", section="How", description="Make everything, publish nothing."),
         "approval": Param(language.approval, type="string", enum=list(APPROVALS), title="Approval", section="How",
                           description="`required`: a person is asked before publishing. `auto`: nobody is."),
@@ -91,20 +95,18 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
             stage_params={**place, "until": "{{ month(dag_run, params) }}"},
         )  # fmt: skip
         corpus = collect.made
-        select = here.stage(WORK, "keywords", "select", inputs=[corpus], from_run=["keywords"])
+        select = here.stage(WORK, "keywords", "select", inputs=[corpus], from_run=["keywords", "min_clips"])
 
         @task_group
         def clips(audio: str) -> Any:
             """One shard of sentences, to clips."""
-            cut = here.stage(WORK, "keywords", "cut", pool="heavy", inputs=[audio, PICKS], returns="output")
+            cut = here.stage(CLIPS, "keywords", "cut", pool="heavy", inputs=[audio, PICKS], returns="output")
             select >> cut
             return cut.output
 
         cut: Any = clips.expand(audio=collect.output)
         some = TriggerRule.NONE_FAILED  # a shard of which no word was selected is skipped
-        scores = here.stage(
-            WORK, "keywords", "outliers", pool="heavy", inputs=[cut], fail_if_empty=True, trigger_rule=some
-        ).made  # fmt: skip
+        scores = here.stage(CLIPS, "keywords", "outliers", pool="heavy", inputs=[cut], fail_if_empty=True, trigger_rule=some).made
         before = {"parent": "{{ parent_index(dag_run, params) }}"}
         split = here.stage(
             WORK, "release", "split_speakers", task_id="split", inputs=[corpus, select.made, cut, scores], roles=before,
@@ -118,21 +120,26 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
             WORK, "release", "package_words", task_id="package", pool="heavy", inputs=[corpus, cut, scores, split.made],
             roles=before, stage_params=place, trigger_rule=some,
         )  # fmt: skip
+        gate = here.stage(
+            WORK, "quality", "check", task_id="gate", inputs=[select.made, package.metric("cuts"), scores, split.made],
+            roles={"shard_rows": before["parent"]}, retries=0,
+            stage_params={"suite": "spoken_words", "report": "{{ reports(dag_run, params) }}/spoken_words"},
+        )  # fmt: skip
         approve = ReleaseApproval(
             task_id="approve", subject=f"Publish {DATASET} {language.code} {VERSION}?", body=QUESTION,
             needless='{{ ti.xcom_pull(task_ids="package")["metrics"]["equals_parent"] }}',
         )  # fmt: skip
-        # all_success: a Reject and a dry run end here
+        # all_success: a Reject, a dry run and a failed gate all end here
         publish = here.stage(
             WORK, "release", "publish_words", task_id="publish", skip_unless="published",
             inputs=[corpus, select.made, package.metric("cuts"), scores, split.made, package.made],
             stage_params={
                 **place, "version": VERSION, "parent": "{{ parent(dag_run, params) }}", "name": language.name,
-                "warnings": split.metric("warnings"),
+                "warnings": gate.metric("warnings"),
             },
         )  # fmt: skip
         wait >> collect
-        package >> approve >> publish
+        package >> gate >> approve >> publish
 
     return release()
 

@@ -29,6 +29,11 @@ def work(root: str, dataset: str, language: str, version: str) -> str:
     return f"{root}/work/{dataset}/{language}/{version}"
 
 
+def clips(root: str, dataset: str, language: str) -> str:
+    """Where spoken words are cut to, for all releases: a shard that has not changed is not cut again."""
+    return f"{root}/work/{dataset}/{language}/clips"
+
+
 def splits(root: str, dataset: str, language: str) -> str:
     """Split assignments of a language, append-only."""
     return f"{root}/splits/{dataset}/{language}"

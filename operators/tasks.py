@@ -71,7 +71,7 @@ class Pipeline:
         }
 
     def release_macros(self) -> dict[str, Macro]:
-        """Macros of ``(dag_run, params)``: ``version``, ``month``, ``work``, ``reports`` (URIs), and of the release before.
+        """Macros of ``(dag_run, params)``: ``version``, ``month``; ``work``, ``clips``, ``reports`` (URIs); and of its parent.
 
         ``seal`` is empty for a version made by hand; ``parent`` (a version) and ``parent_index`` for the first release.
         """
@@ -92,6 +92,7 @@ class Pipeline:
             "version": version,
             "month": lambda dag_run, params: keys.month_of(version(dag_run, params)),
             "work": lambda dag_run, params: paths.work(*self._place, version(dag_run, params)),
+            "clips": lambda dag_run, params: paths.clips(*self._place),
             "reports": lambda dag_run, params: paths.quality(*self._place, version(dag_run, params)),
             "seal": seal,
             "parent": parent,

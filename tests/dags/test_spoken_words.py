@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from airflow.sdk import TriggerRule
 
 from operators.registry import load_policy
@@ -21,8 +24,9 @@ RELEASE_EDGES = {
     "outliers": {"clips.cut"},
     "split": {"collect", "select", "clips.cut", "outliers"},
     "package": {"collect", "clips.cut", "outliers", "split"},
-    "approve": {"package"},
-    "publish": {"approve", "collect", "select", "outliers", "split", "package"},
+    "gate": {"select", "outliers", "split", "package"},
+    "approve": {"gate"},
+    "publish": {"approve", "collect", "select", "outliers", "split", "package", "gate"},
 }
 
 
@@ -53,6 +57,8 @@ def test_the_form_is_complete(bag: Any, name: str) -> None:
     [
         (HARVEST, "limit", [0, 100], [-1, "many"]),
         (HARVEST, "shard_clips", [1, 5000], [0, "x"]),
+        (HARVEST, "min_sentences", [None, 2, 25], [1, "x"]),
+        (RELEASE, "min_clips", [None, 1, 5], [0, "x"]),
         (RELEASE, "version", ["", "2026.10", "2026.10.1"], ["2026.10.0", "v1", "2026.1"]),
         (RELEASE, "keywords", [[], ["go", "light*", "turn on"]], ["go", [1]]),
         (RELEASE, "approval", ["required", "auto"], ["maybe"]),
@@ -66,3 +72,25 @@ def test_the_form_takes_and_refuses(bag: Any, name: str, key: str, good: list[An
     for value in bad:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(value, schema)
+
+
+def test_a_language_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more entry in the registry, no line of code: both DAGs are there, and all others are as they were."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    shutil.copytree(REPO / "config", tmp_path / "config")
+    registry = tmp_path / "config/languages.yaml"
+    languages = yaml.safe_load(registry.read_text())["spoken_words"]
+    entry = {"name": "Upper Sorbian", "text": {"letters": "a-zčćěłńóřšž"}}
+    registry.write_text(yaml.safe_dump({"spoken_words": {"ru": languages["ru"], "hsb": entry}}, allow_unicode=True))
+    monkeypatch.setenv("SPEECHMILL_CONFIG", str(tmp_path / "config"))
+    seen = {}
+    for kind in ("harvest", "release"):
+        bag = DagBag(dag_folder=str(REPO / f"dags/spoken_words_{kind}.py"))
+        assert not bag.import_errors
+        seen |= bag.dags
+    assert sorted(seen) == [f"spoken_words_{kind}__{code}" for kind in ("harvest", "release") for code in ("hsb", "ru")]
+    for kind in ("harvest", "release"):
+        mine, other = (seen[f"spoken_words_{kind}__{code}"] for code in ("hsb", "ru"))
+        assert [t.task_id for t in mine.tasks] == [t.task_id for t in other.tasks]
+    assert seen["spoken_words_harvest__hsb"].task_dict["checked.prepare"].stage_params == {"text": entry["text"]}

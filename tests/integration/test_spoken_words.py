@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
+from scripts import server
 
 from .conftest import SPOKEN, SPOKEN_RELEASE, World
 
@@ -40,6 +44,18 @@ def test_what_a_sealed_month_holds_is_not_taken_again_and_a_month_without_a_rele
         assert seal is not None and seal["ledger"]["kept"]["seconds"] == 0, month
 
 
+def test_a_dry_run_of_a_backfill_says_its_months_and_touches_no_run(world: World) -> None:
+    before = {dag_id: {r["dag_run_id"]: r["state"] for r in world.api.runs(dag_id)} for dag_id in (SPOKEN, SPOKEN_RELEASE)}
+    argv = ["backfill", "create", "--dag-id", SPOKEN, "--from-date", "2025-05-01", "--to-date", "2025-07-31", "--dry-run"]
+    extra = {"COLUMNS": "200", "SPEECHMILL_ROOT": world.root.as_uri(), "SPEECHMILL_CONFIG": str(world.root.parent / "config")}
+    env = server.environment(Path(world.airflow.home), world.airflow.port, extra)
+    done = subprocess.run([server.AIRFLOW, *argv], cwd=server.REPO, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Performing dry run of backfill." in done.stdout and all(f"2025.0{n}" in done.stdout for n in (5, 6, 7))
+    after = {dag_id: {r["dag_run_id"]: r["state"] for r in world.api.runs(dag_id)} for dag_id in before}
+    assert after == before
+
+
 def test_the_sealed_months_become_a_release_that_waits_for_its_own_month_only(world: World) -> None:
     world.api.pause(SPOKEN_RELEASE, False)
     run_id = world.api.trigger(SPOKEN_RELEASE, key="2025.03")
@@ -50,9 +66,12 @@ def test_the_sealed_months_become_a_release_that_waits_for_its_own_month_only(wo
     folder = world.root / f"releases/{CORPUS}/2025.03"
     rows = [r for f in (folder / "data").rglob("*.parquet") for r in pq.ParquetFile(f).read(["word", "split"]).to_pylist()]
     assert len(rows) == about["totals"]["clips"]
-    with tarfile.open(folder / "mswc/audio/ru.tar.gz") as archive:
-        assert len([m for m in archive.getnames() if m.startswith("ru/clips/") and m.endswith(".opus")]) == len(rows)
-    with tarfile.open(folder / "speech_commands/ru.tar.gz") as archive:
+    opus = []
+    for part in (folder / "mswc/audio").glob("ru-*.tar.gz"):
+        with tarfile.open(part) as archive:
+            opus += [m for m in archive.getnames() if m.startswith("ru/clips/") and m.endswith(".opus")]
+    assert len(opus) == len(set(opus)) == len(rows)
+    with tarfile.open(folder / "speech_commands/ru-lists.tar.gz") as archive:
         assert {"validation_list.txt", "testing_list.txt", "_background_noise_/white_noise.wav"} <= set(archive.getnames())
     again = world.api.trigger(SPOKEN_RELEASE, conf={"version": "2025.03.1"})
     assert world.finish(SPOKEN_RELEASE, again) == "success", world.why(SPOKEN_RELEASE, again)

@@ -84,6 +84,7 @@ def place(start_s: float, end_s: float, samples: int) -> Place:
     unit="clip",
     reads=["sentences", "sentence_audio", "picks"],
     writes=["clips", "clip_audio"],
+    by_content=True,
     libraries=["opuslib-next-bundled", "soundfile", "soxr", "imageio-ffmpeg", "numpy"],
 )
 def run(ctx: Context[CutParams]) -> None:

@@ -21,7 +21,10 @@ from stagekit.tables import REJECTIONS
 
 VERDICT, DOCS = "verdict.json", "index.html"
 TEMPLATE = "templates/index.html.j2"
-READS = ("assignments", "clusters", "documents", "items", "recordings", "rejections", "release_segments", "segments", "words")
+READS = (
+    "assignments", "clip_scores", "clip_splits", "clips", "clusters", "documents", "items", "recordings", "rejections",
+    "release_segments", "segments", "shard_rows", "word_splits", "words",
+)  # fmt: skip
 """Tables of all suites."""
 
 
@@ -64,9 +67,16 @@ def read(ctx: Context[CheckParams], suite: str, reads: Mapping[str, tuple[str, .
 
 
 def thresholds(ctx: Context[CheckParams]) -> Thresholds:
-    """The suite's limits: its defaults, the policy of a ``release split`` among the inputs, the parameters; the later wins."""
-    made = [(i.success or {}).get("params", {}).get("policy") or {} for i in ctx.inputs]
-    policy = {k: v for p in made for k, v in p.items() if k in POLICY} if ctx.params.suite == "release" else {}
+    """The suite's limits: its defaults, what the stages among the inputs were given, the parameters; the later wins.
+
+    That is the policy of ``release split`` or ``split_speakers``, and ``min_clips`` of ``keywords select``.
+    """
+    given = {(i.success or {}).get("stage"): (i.success or {}).get("params") or {} for i in ctx.inputs}
+    made = [params.get("policy") or {} for params in given.values()]
+    taken = {"release": POLICY, "spoken_words": ("require",)}.get(ctx.params.suite, ())
+    policy = {k: v for p in made for k, v in p.items() if k in taken}
+    if ctx.params.suite == "spoken_words" and "keywords.select" in given:
+        policy["min_clips"] = given["keywords.select"]["min_clips"]
     return THRESHOLDS[ctx.params.suite].model_validate({**policy, **ctx.params.thresholds})
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stagekit.tables import CLIP_SCORES as CLIP_SCORES_TABLE
 from stagekit.tables import SEGMENTS
 
 LICENSE_FAMILIES = ("by", "by-sa", "cc0", "pd", "us-gov")
@@ -15,6 +16,9 @@ LICENSE_FAMILIES = ("by", "by-sa", "cc0", "pd", "us-gov")
 
 SCORES = tuple(c.name for c in SEGMENTS.columns if c.type == pa.float64())
 """Columns of a segment that a policy can bound."""
+
+CLIP_SCORES = tuple(c.name for c in CLIP_SCORES_TABLE.columns if c.type == pa.float64())
+"""The same of a spoken word."""
 
 
 class Thresholds(BaseModel):
@@ -122,9 +126,40 @@ POLICY = ("license_groups", "caption_provenance", "require", "subsets", "drop_te
 """Fields of a release policy that are limits of this gate."""
 
 
+class SpokenWordsThresholds(Thresholds):
+    """Limits of the suite ``spoken_words``.
+
+    ``require`` is the policy's and ``min_clips`` is ``keywords select``'s, both taken from the inputs.
+    """
+
+    require: dict[str, Bound] = Field(default_factory=dict, description="score → range that every clip new in the release is in")
+    min_clips: int = Field(5, ge=1, description="fewest clips of a keyword")
+    license_families: tuple[str, ...] = Field(LICENSE_FAMILIES, description="families that may be released")
+    min_word_s: float = Field(0.02, gt=0, description="shortest word, s")
+    max_word_s: float = Field(10.0, gt=0, description="longest word or phrase, s")
+    min_context_share: float = Field(
+        0.5, ge=0, le=1, description="clips without padding over all (warning); most sentences begin and end with a keyword"
+    )
+    mostly: float = Field(0.8, gt=0, le=1, description="share of keywords of two speakers, and held out (warning)")
+    min_hours: float = Field(1.0, ge=0, description="hours of clips (warning); Google's Speech Commands has 29")
+    min_speakers: int = Field(30, ge=0, description="speakers (warning)")
+    held_out_share: tuple[float, float] = Field((0.05, 0.15), description="clips in dev, and in test, over all (warning)")
+    female_share: tuple[float, float] = Field(
+        (0.3, 0.7), description="clips of women in dev, and in test, over those with a known gender, where both exist (warning)"
+    )
+    max_kept_out_share: float = Field(0.1, ge=0, le=1, description="clips that the policy kept out over all (warning)")
+
+    @model_validator(mode="after")
+    def _scores(self) -> SpokenWordsThresholds:
+        if unknown := sorted(set(self.require) - set(CLIP_SCORES)):
+            raise ValueError(f"no score {', '.join(unknown)}; there are {', '.join(CLIP_SCORES)}")
+        return self
+
+
 THRESHOLDS: dict[str, type[Thresholds]] = {
     "recordings": RecordingsThresholds,
     "release": ReleaseThresholds,
     "segments": SegmentsThresholds,
+    "spoken_words": SpokenWordsThresholds,
 }
 """Suite → its limits."""

@@ -42,7 +42,8 @@ def draw_plots(figures: Figures, ledger: Mapping[str, Any], folder: Path) -> dic
     return {name: title for name, (title, _) in drawn.items()}
 
 
-def _axes(height: float = 3.0) -> Figure:
+def plain_axes(height: float = 3.0) -> Figure:
+    """A figure with one set of axes, ``height`` inches high."""
     figure, axes = plt.subplots(figsize=(7.0, height), layout="constrained")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
@@ -50,7 +51,7 @@ def _axes(height: float = 3.0) -> Figure:
 
 
 def _histogram(counts: Any, edges: tuple[float, ...], unit: str) -> Figure:
-    figure = _axes()
+    figure = plain_axes()
     widths = [b - a for a, b in zip(edges[:-1], edges[1:], strict=True)]
     figure.axes[0].bar(edges[:-1], counts, width=widths, align="edge", color=BLUE, edgecolor="white")
     figure.axes[0].set_xlabel(unit, fontsize=8)
@@ -64,7 +65,7 @@ def _scale(seconds: float) -> tuple[str, float]:
 
 def _hours(figures: Figures) -> Figure:
     configs = sorted({c for c, _ in figures.parts})
-    figure = _axes(1.0 + 0.5 * max(1, len(configs)))
+    figure = plain_axes(1.0 + 0.5 * max(1, len(configs)))
     left = dict.fromkeys(configs, 0.0)
     unit, scale = _scale(figures.audio_s)
     for split, colour in SPLIT_COLOURS.items():
@@ -83,7 +84,7 @@ def _ledger(ledger: Mapping[str, Any]) -> Figure:
     kept = [(f"kept: {name}", s) for kind, name, s, _ in lines if kind == "kept"]
     unit, scale = _scale(ledger["in"]["seconds"])
     total = ledger["in"]["seconds"] / scale
-    figure = _axes(1.2 + 0.22 * (len(lost) + len(kept) + 1))
+    figure = plain_axes(1.2 + 0.22 * (len(lost) + len(kept) + 1))
     axes = figure.axes[0]
     axes.barh(["input"], [total], color=GREY)
     end = total

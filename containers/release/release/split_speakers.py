@@ -334,6 +334,13 @@ def _report(clips: Clips, choice: Choice) -> dict[str, Any]:
         warnings.append(f"every speaker whose gender is stated is {there}: dev and test cannot be balanced")
     elif genders[FEMALE] + genders[MALE] == 0:
         warnings.append("no speaker's gender is stated: dev and test may be unbalanced")
+    mixed = _mixed(clips)
+    if mixed:
+        warnings.append(
+            f"{len(mixed)} speaker ids state both genders: several people may share each (such as "
+            f"{clips.speakers[mixed[0]][:16]}); "
+            "they count as one, so their voices are all in one split"
+        )
     shares = {}
     for s, name in enumerate(SPLITS):
         where = choice.split == s
@@ -346,8 +353,15 @@ def _report(clips: Clips, choice: Choice) -> dict[str, Any]:
         "clips": clip_total,
         "speakers": int(present.sum()),
         "conflicts": len(choice.decision.conflicts),
+        "of_both_genders": len(mixed),
         "splits": shares,
         "from_targets": {k: round(v, 6) for k, v in distance(counts, choice.goal, choice.split).items()},
         "from_targets_hash": {k: round(v, 6) for k, v in distance(counts, choice.goal, choice.hashed).items()},
         "warnings": warnings,
     }
+
+
+def _mixed(clips: Clips) -> list[int]:
+    """Speakers of whose clips some state a woman and some a man."""
+    states = [np.bincount(clips.speaker[clips.gender == g], minlength=len(clips.speakers)) > 0 for g in (FEMALE, MALE)]
+    return [int(n) for n in np.flatnonzero(states[0] & states[1])]

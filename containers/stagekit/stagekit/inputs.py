@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,13 @@ class Input:
             with local_copy(join(uri, name)) as local_path:
                 files[name] = sha256_file(local_path)
         return cls(role, uri, shard or None, digest(files), None)
+
+    def content(self, tables: Sequence[str]) -> str:
+        """A digest of what its files of these tables hold, whatever made them."""
+        if self.success is None:
+            return self.digest
+        wanted = {n: self.success["files"][n]["sha256"] for n in self.tables() if FILE_NAME.fullmatch(n)["table"] in tables}  # type: ignore[index]
+        return digest(wanted)
 
     def tables(self) -> list[str]:
         """Names of its Parquet files."""

@@ -32,7 +32,7 @@ def fingerprint(stage: Stage, params: Params, inputs: Sequence[Input]) -> str:
         "libraries": {name: metadata.version(name) for name in stage.libraries},
         "models": dict(stage.model_digest(params)) if stage.model_digest else {},
         "params": params.fingerprint(),
-        "inputs": [[i.role, i.digest] for i in inputs],
+        "inputs": [[i.role, i.content(stage.reads) if stage.by_content else i.digest] for i in inputs],
     }
     return digest(parts)[:32]
 

@@ -76,6 +76,7 @@ class Stage:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     raw_inputs: bool
+    by_content: bool
     libraries: tuple[str, ...]
     model_digest: Callable[[Any], Mapping[str, str]] | None
     run: Callable[[Any], None]
@@ -95,6 +96,7 @@ def stage(
     reads: Sequence[str] = (),
     writes: Sequence[str] = (),
     raw_inputs: bool = False,
+    by_content: bool = False,
     libraries: Sequence[str] = (),
     model_digest: Callable[[Any], Mapping[str, str]] | None = None,
 ) -> Callable[[Callable[[Any], None]], Stage]:
@@ -108,6 +110,8 @@ def stage(
         reads: tables it reads.
         writes: tables it writes; ``rejections`` is always allowed.
         raw_inputs: inputs may be plain folders (a source), digested by their files' contents.
+        by_content: inputs are what is in their files, whatever made them: a shard that comes out the same month after month is
+            worked on once. Not for stages of a harvest, whose seals name each folder that they were made from.
         libraries: distributions whose version decides the output, such as ``pocketsphinx``.
         model_digest: from the parameters to {name: digest} of model files that decide the output.
     """
@@ -116,7 +120,9 @@ def stage(
         raise ValueError(f"stage {name}: no such table {unknown}")
 
     def register(run: Callable[[Any], None]) -> Stage:
-        return Stage(name, version, params, unit, tuple(reads), tuple(writes), raw_inputs, tuple(libraries), model_digest, run)
+        return Stage(
+            name, version, params, unit, tuple(reads), tuple(writes), raw_inputs, by_content, tuple(libraries), model_digest, run
+        )  # fmt: skip
 
     return register
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from great_expectations import ExpectationSuite
 
 from quality.suites import SUITES
+from quality.thresholds import CLIP_SCORES
 from quality.validate import validate
 from quality.verdict import Verdict
 from stagekit.tables import TABLES
@@ -175,7 +176,39 @@ def release_rows() -> Rows:
     return rows
 
 
-GOOD: dict[str, Callable[[], Rows]] = {"recordings": recordings_rows, "segments": segments_rows, "release": release_rows}
+def spoken_words_rows(speakers: int = 40, each: int = 100) -> Rows:
+    """Clips of 20 words by women and men in turn: 80 % of the speakers in train, both kinds in dev and in test."""
+    tables = ("clips", "clip_scores", "clip_splits", "word_splits", "assignments", "rejections", "shard_rows")
+    rows: Rows = {name: [] for name in tables}
+    counts: dict[str, int] = {}
+    for s in range(speakers):
+        split = {8: "dev", 9: "test"}.get(s // 2 % 10, "train")
+        rows["assignments"].append(row("assignments", group_key=f"speaker:speaker-{s}", split=split, since="2026.11"))
+        for n in range(each):
+            number, word = s * each + n, f"word{n % 20:02d}"
+            counts[word] = counts.get(word, 0) + 1
+            clip_id, sentence = f"{sha(f's{number}')}-0", sha(f"s{number}")
+            about = {"clip_id": clip_id, "word": word}
+            rows["clips"].append(
+                row(
+                    "clips", **about, sentence_id=sentence, index=0, tokens=1, word_raw=word, language="en",
+                    source="common_voice", source_version="18.0", source_clip=f"{number}.mp3", speaker_id=f"speaker-{s}",
+                    origin="cut", start_sample=100, padding_before=0, padding_after=0, word_start_sample=4000,
+                    word_end_sample=12000, word_start_s=0.25, word_end_s=0.75, speech_s=0.5, long_word=False, encoder="opus",
+                    **license_columns("cc0"),
+                )
+            )  # fmt: skip
+            rows["clip_scores"].append(row("clip_scores", **about, **dict.fromkeys(CLIP_SCORES, 0.5)))
+            rows["clip_splits"].append(
+                row("clip_splits", **about, speaker_id=f"speaker-{s}", gender=("female", "male")[s % 2], split=split)
+            )
+    rows["word_splits"] = [row("word_splits", word=word, clips=n) for word, n in counts.items()]
+    return rows
+
+
+GOOD: dict[str, Callable[[], Rows]] = {
+    "recordings": recordings_rows, "segments": segments_rows, "release": release_rows, "spoken_words": spoken_words_rows,
+}  # fmt: skip
 
 
 def as_tables(suite: str, rows: Rows) -> dict[str, pa.Table]:

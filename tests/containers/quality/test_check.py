@@ -162,7 +162,7 @@ def test_a_folder_without_rejections_may_be_given_for_them(tmp_path: Path, check
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"suite": "words"}, "no suite 'words'; there are: recordings, release, segments"),
+        ({"suite": "words"}, "no suite 'words'; there are: recordings, release, segments, spoken_words"),
         ({"suite": "segments", "thresholds": {"max_cer": 1}}, "max_cer"),
         ({"suite": "release", "thresholds": {"subsets": {"clean": {"cer": {"min": 0.3, "max": 0.2}}}}}, "0.3…0.2 is no range"),
         ({"suite": "release", "thresholds": {"subsets": {"clean": {"title": {"min": 1}}}}}, "no score title"),

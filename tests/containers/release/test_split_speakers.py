@@ -267,3 +267,26 @@ def test_distance_is_zero_on_target() -> None:
         "clips_off": 0.0, "gender_off": 0.0, "mean_share_off": 0.0, "words_without": 0
     }  # fmt: skip
     assert distance(counts, targets(counts, 0.1, 0.1), np.zeros(20, dtype=int))["words_without"] == 1
+
+
+def test_defect_10_splits_are_of_speakers_for_all_words_and_say_how_far_they_are_from_their_targets(tmp_path: Path) -> None:
+    """The original split each word by itself, by code that was never given out: a speaker trained one word and tested another."""
+    rows, report, folder = Release(tmp_path).split(crowd(60), "2026.01")
+    sets: dict[str, set[str]] = {}
+    old: dict[str, set[str]] = {}
+    for row in rows.values():
+        sets.setdefault(row["speaker_id"], set()).add(row["split"])
+        old.setdefault(row["speaker_id"], set()).add(row["split_mswc"])
+    assert all(len(s) == 1 for s in sets.values()) and any(len(s) > 1 for s in old.values())
+    assert {"clips_off", "gender_off", "mean_share_off"} <= set(report["from_targets"])
+    words = pq.read_table(folder / "word_splits-00000.parquet").to_pylist()
+    assert all(w["train"] + w["dev"] + w["test"] == w["clips"] for w in words)
+
+
+def test_defect_19_ids_that_several_people_share_are_counted_and_in_one_split(tmp_path: Path) -> None:
+    """An id whose clips state a woman and a man is not one person; one file under two ids is (see the test of links)."""
+    clips = crowd(30) + [clip(1000 + n, f"word{n:02d}", "shared", ("female", "male")[n % 2]) for n in range(6)]
+    rows, report, _ = Release(tmp_path).split(clips, "2026.01")
+    assert report["of_both_genders"] == 1
+    assert any("1 speaker ids state both genders" in w and "such as shared" in w for w in report["warnings"])
+    assert len({r["split"] for r in rows.values() if r["speaker_id"] == "shared"}) == 1

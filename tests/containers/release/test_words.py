@@ -48,13 +48,17 @@ def packed(folder: Path) -> dict[str, dict[str, Any]]:
     return {r["clip_id"]: r for f in files for r in pq.ParquetFile(f).read().to_pylist()}
 
 
+def unpack(file: Path, target: Path) -> None:
+    with tarfile.open(file) as archive:
+        archive.extractall(target, filter="data")
+
+
 @pytest.fixture(scope="module")
 def mswc(first: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archives of the corpus of 2021's layout, unpacked into one folder."""
     target = tmp_path_factory.mktemp("mswc")
-    for kind in ("audio", "splits", "alignments"):
-        with tarfile.open(first["folder"] / f"mswc/{kind}/en.tar.gz") as archive:
-            archive.extractall(target, filter="data")
+    for file in (first["folder"] / "mswc").glob("*/*.tar.gz"):
+        unpack(file, target)
     return target / "en"
 
 
@@ -161,8 +165,8 @@ def test_the_alignments_of_the_corpus_of_2021_say_where_each_clips_word_is(mswc:
 
 def test_speech_commands_readers_read_it(first: dict[str, Any], tmp_path: Path) -> None:
     """As torchaudio.datasets.SPEECHCOMMANDS does: lists, then all ``*/*_nohash_*.wav`` that are in none and not in the noise."""
-    with tarfile.open(first["folder"] / "speech_commands/en.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    for file in (first["folder"] / "speech_commands").iterdir():
+        unpack(file, tmp_path)
     lists = {n: (tmp_path / f"{n}_list.txt").read_text(encoding="utf-8").splitlines() for n in ("validation", "testing")}
     walker = sorted(str(p.relative_to(tmp_path).as_posix()) for p in tmp_path.glob("*/*.wav"))
     excluded = {*lists["validation"], *lists["testing"]}
@@ -195,8 +199,36 @@ def test_speech_commands_readers_read_it(first: dict[str, Any], tmp_path: Path) 
         assert len(sound) == 60 * rate and 300 < np.abs(sound).mean() < 8000
 
 
+def test_torchaudio_reads_it(first: dict[str, Any], tmp_path: Path) -> None:
+    """torchaudio's own reader of Speech Commands finds each clip under its word, and in the subset of its speaker."""
+    python = REPOSITORY / ".venvs/align-gpu/bin/python"
+    assert python.exists(), "no .venvs/align-gpu: make setup"
+    target = tmp_path / "SpeechCommands/speech_commands_v0.02"
+    for file in (first["folder"] / "speech_commands").iterdir():
+        unpack(file, target)
+    script = """
+import json, sys
+from torchaudio.datasets import SPEECHCOMMANDS
+out = {}
+for subset in ("training", "validation", "testing"):
+    clips = SPEECHCOMMANDS(sys.argv[1], subset=subset)
+    out[subset] = [clips.get_metadata(n) for n in range(len(clips))]
+print(json.dumps(out))
+"""
+    done = subprocess.run([python, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    words = {r["folder"]: r["word"] for r in read(first["folder"] / "mswc/words.csv")}
+    names = {"training": "train", "validation": "dev", "testing": "test"}
+    found = Counter((names[subset], words[label]) for subset, rows in seen.items() for _, _, label, _, _ in rows)
+    assert found == Counter((r["split"], r["word"]) for r in packed(first["folder"]).values())
+    assert {rate for rows in seen.values() for _, rate, _, _, _ in rows} == {16_000}
+    speakers = {subset: {speaker for _, _, _, speaker, _ in rows} for subset, rows in seen.items()}
+    assert sum(map(len, speakers.values())) == len(set().union(*speakers.values())) == 8, "a speaker is in two subsets"
+
+
 def test_pink_noise_falls_by_three_decibels_an_octave(first: dict[str, Any]) -> None:
-    with tarfile.open(first["folder"] / "speech_commands/en.tar.gz") as archive:
+    with tarfile.open(first["folder"] / "speech_commands/en-lists.tar.gz") as archive:
         data = archive.extractfile("_background_noise_/pink_noise.wav").read()  # type: ignore[union-attr]
     power = np.abs(np.fft.rfft(soundfile.read(io.BytesIO(data))[0])) ** 2
     bands = [10 * np.log10(power[60 * f : 120 * f].mean()) for f in (125, 250, 500, 1000, 2000)]
@@ -211,6 +243,10 @@ def test_the_checksums_are_of_every_file_and_the_card_says_both_kinds_of_hours(f
     for name, sha256 in sums.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256, name
     card = (folder / "README.md").read_text()
+    shown = re.findall(r"\(figures/(\w+\.png)\)", card)
+    assert shown == ["length.png", "clips.png", "gender.png"]
+    assert all((folder / "figures" / file).stat().st_size > 3000 for file in shown)
+    assert "Policy `none` 1: no bounds. It kept 0 clips out" in card
     for text in ("speech, time", "clips, time", "male_masculine", "Resource tier:\nlow", "CC0" if "CC0" in card else "cc0"):
         assert text in card, text
     assert not re.search(r"\{[a-z_:,]+\}", card.split("## Columns")[0].replace("{bytes, path}", "")), "a field was not filled in"
@@ -228,13 +264,107 @@ def test_publishing_again_makes_the_same_and_a_later_month_packs_only_what_is_ne
     assert set(old) < set(new) and {k: new[k] for k in old} == old, "what was released stays as it is, in the split it was in"
     counts = later["package"].success["metrics"]
     assert counts["shards_kept"] == len(list((first["folder"] / "data").rglob("*.parquet"))) and counts["shards_rewritten"] == 0
-    kept = {f.name: f.stat().st_ino for f in (first["folder"] / "data").rglob("*.parquet")}
-    assert kept.items() <= {f.name: f.stat().st_ino for f in (later["folder"] / "data").rglob("*.parquet")}.items()
+    for kind in ("data", "mswc/audio", "speech_commands"):
+        kept = {f.name: f.stat().st_ino for f in (first["folder"] / kind).rglob("*-train-*" if kind == "mswc/audio" else "*-0*")}
+        assert kept and kept.items() <= {f.name: f.stat().st_ino for f in (later["folder"] / kind).rglob("*")}.items()
     world.month("2026.03", [])
     nothing = world.release("2026.03", "2026.02")
     assert not nothing["folder"].exists() and "very clips of 2026.02" in nothing["publish"].success["metrics"]["why"]
     latest = json.loads((first["folder"].parent / "latest.json").read_text())
     assert latest["version"] == "2026.02"
+
+
+def test_a_policy_keeps_clips_out_and_the_card_says_so(tmp_path: Path) -> None:
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    world.month("2026.01", corpus(0, 20))
+    open_ = packed(world.release("2026.01")["folder"])
+    bound = sorted(r["outlier"] for r in open_.values())[-5]
+    policy = {"name": "strict", "version": 2, "require": {"outlier": {"max": bound}}}
+    folder = world.release("2026.01.1", "2026.01", policy=policy)["folder"]
+    rows = packed(folder)
+    assert len(open_) - len(rows) >= 5 and all(r["outlier"] < bound for r in rows.values())
+    assert min(Counter(r["word"] for r in rows.values()).values()) >= 2, "no keyword is under its minimum"
+    card = (folder / "README.md").read_text()
+    assert f"Policy `strict` 2: `outlier` under {bound:g}. It kept 5 clips out" in card
+    table = pq.read_table(folder / "tables/clip_scores-00000.parquet").to_pylist()
+    assert {r["clip_id"] for r in table} == set(open_), "those kept out have their scores there too"
+    about = json.loads((folder / "release.json").read_text())
+    assert about["policy"]["name"] == "strict" and "max: " in (folder / "policy.yaml").read_text()
+
+
+def test_a_month_that_changes_no_shard_cuts_and_encodes_nothing(tmp_path: Path) -> None:
+    """A month without a sentence: nothing is cut. One whose clip makes no new keyword: the old shards and archives stay."""
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    world.month("2026.01", corpus(0, 10))
+    first = world.release("2026.01")
+    clips = tmp_path / "warehouse/work/spoken_words/en/clips/cut"
+    before = {f: f.stat().st_mtime_ns for f in clips.rglob("*")}
+    world.month("2026.02", [])
+    world.skipped.clear()
+    world.release("2026.02", "2026.01")
+    assert world.skipped == [("select", False), ("cut", True), ("cut", True), ("outliers", True)]
+    assert {f: f.stat().st_mtime_ns for f in clips.rglob("*")} == before, "not a byte was cut again"
+    world.month("2026.03", corpus(100, 102))
+    world.skipped.clear()
+    later = world.release("2026.03", "2026.01")
+    assert world.skipped.count(("cut", True)) == 2
+    made = later["publish"].success["metrics"]
+    old, new = (len(list((r["folder"] / "data").rglob("*.parquet"))) for r in (first, later))
+    assert made["parts_kept"] == 2 * old and made["parts_made"] == 2 * (new - old)
+    written = sum(f.stat().st_size for f in (tmp_path / "warehouse/shards").rglob("*.tar.gz"))
+    assert made["part_bytes_written"] == written - first["publish"].success["metrics"]["part_bytes_written"]
+
+
+def test_defect_01_words_are_those_of_the_release_that_brought_the_sentence(tmp_path: Path) -> None:
+    """The original cut version 7 by alignments of versions 3 and 4: here a clip names its version, and its words are of it."""
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    made = {"6.1": corpus(0, 6), "18.0": corpus(4, 12)}
+    for n, (version, sentences) in enumerate(made.items(), 1):
+        for row, _, words in sentences:
+            row["source_version"] = version
+            for word in words:
+                word["score"] = float(n)  # tells whose alignment it is
+        world.month(f"2026.0{n}", sentences)
+    rows = packed(world.release("2026.02", min_clips=1)["folder"]).values()
+    assert Counter((r["source_version"], r["score"], r["batch"]) for r in rows) == {
+        ("6.1", 1.0, "2026.01"): sum(len(w) for _, _, w in made["6.1"]),
+        ("18.0", 2.0, "2026.02"): sum(len(w) for _, _, w in made["18.0"][2:]),
+    }
+
+
+def test_defect_12_no_script_and_a_word_is_found_without_reading_the_rest(first: dict[str, Any]) -> None:
+    """The original's loader ran code and made readers scan; ``datasets`` opens this, and row groups say which words they hold."""
+    assert not [f for f in first["folder"].rglob("*") if f.suffix in (".py", ".sh", ".exe")]
+    for file in (first["folder"] / "data").rglob("*.parquet"):
+        meta = pq.ParquetFile(file).metadata
+        column = meta.schema.names.index("word") if "word" in meta.schema.names else -1
+        place = next(n for n in range(meta.num_columns) if meta.row_group(0).column(n).path_in_schema == "word")
+        assert column >= 0 and all(meta.row_group(g).column(place).statistics.has_min_max for g in range(meta.num_row_groups))
+
+
+def test_defect_13_keywords_and_splits_are_kept_with_their_hashes(first: dict[str, Any]) -> None:
+    """The paper's keyword list and splits were never archived."""
+    folder = first["folder"]
+    sums = dict(line.split("  ")[::-1] for line in (folder / "checksums.sha256").read_text().splitlines())
+    about = json.loads((folder / "release.json").read_text())
+    assert hashlib.sha256((folder / "checksums.sha256").read_bytes()).hexdigest() == about["checksums_sha256"]
+    names = ("tables/keywords-00000.parquet", "tables/assignments-00000.parquet", "policy.yaml", "mswc/splits/en.tar.gz")
+    assert all(sums[name] == hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names)
+    keywords = {r["word"]: r["clips"] for r in pq.read_table(folder / names[0]).to_pylist()}
+    assert keywords == Counter(r["word"] for r in packed(folder).values())
+    given = {s["stage"]: s["params"] for s in about["stages"]}
+    assert given["keywords.select"]["min_clips"] == 2 and given["release.split_speakers"]["salt"] == "spoken_words"
+
+
+def test_defect_15_files_are_small_and_each_can_be_checked(tmp_path: Path) -> None:
+    """The original was one archive of 132 GB: whoever lost the connection began again."""
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    world.month("2026.01", corpus(0, 20))
+    folder = world.release("2026.01", shard_bytes=1 << 19)["folder"]
+    files = list((folder / "data").rglob("*.parquet")) + list((folder / "mswc/audio").iterdir())
+    sums = (folder / "checksums.sha256").read_text()
+    assert len(files) >= 8 and all(f.stat().st_size < 2 * (1 << 19) for f in files)
+    assert all(f"  {f.relative_to(folder).as_posix()}\n" in sums for f in files)
 
 
 def test_a_sentence_in_two_batches_is_taken_from_the_first(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ class Words:
 
     home: Warehouse
     folders: int = 0
-    made: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """version → stage → output URI."""
+    skipped: list[tuple[str, bool]] = field(default_factory=list)
+    """Stages of the image ``keywords`` as they ran: name, whether its output was there already."""
 
     def month(self, key: str, sentences: list[tuple[dict[str, Any], bytes, list[dict[str, Any]]]]) -> None:
         """Seal a batch of two shards."""
@@ -98,7 +98,9 @@ class Words:
         assert run.returncode in (0, 99), run.stderr
         if run.returncode == 99:
             return ""
-        return str(json.loads(receipt.read_text())["output"])
+        said = json.loads(receipt.read_text())
+        self.skipped.append((stage, said["skipped"]))
+        return str(said["output"])
 
     def release(
         self, version: str, parent: str = "", min_clips: int = 2, policy: dict[str, Any] | None = None, **given: Any
@@ -108,11 +110,11 @@ class Words:
         got = home.stage(collect.run, f"{base}/collect", [], **LANGUAGE, until=version[:7])
         selected = self.keywords("select", f"{base}/select", [got.output], min_clips=min_clips, min_graphemes=2)
         cuts = [
-            self.keywords("cut", f"{base}/cut", [audio, f"{selected}#{n:05d}"])
+            self.keywords("cut", "work/spoken_words/en/clips/cut", [audio, f"{selected}#{n:05d}"])
             for n, audio in enumerate(got.success["metrics"]["audio"])
         ]
         cuts = [uri for uri in cuts if uri]
-        scores = self.keywords("outliers", f"{base}/outliers", cuts)
+        scores = self.keywords("outliers", "work/spoken_words/en/clips/outliers", cuts)
         before = [f"parent={home.uri('releases/spoken_words/en', parent, 'index')}"] if parent else []
         inputs = [got.output, selected, *cuts, scores, *before]
         split = home.stage(split_speakers.run, f"{base}/split", inputs, **LANGUAGE, version=version, policy=policy or {})

@@ -193,6 +193,7 @@ def test_odd_words_are_aligned_and_say_what_is_odd(corpus: Corpus, tmp_path: Pat
         "another script among them": " ".join([first + "中", *rest]),
         "digits": " ".join(["7", *rest]),
         "nothing that sounds": " ".join(["'", *rest]),
+        "one letter": " ".join([first[0], *rest]),
         "decomposed, marks the model never saw": unicodedata.normalize("NFD", " ".join([first.replace("e", "é"), *rest])),
     }
     clips = []
@@ -208,6 +209,7 @@ def test_odd_words_are_aligned_and_say_what_is_odd(corpus: Corpus, tmp_path: Pat
     assert len(rows) == 5 * len(clips)
     faults = {name: rows[row["sentence_id"], 0]["fault"] for name, (row, _) in zip(texts, clips, strict=True)}
     assert faults["unknown letters"] == faults["digits"] == faults["nothing that sounds"] == "no_pronunciation"
+    assert faults["one letter"] in (None, "low_score", "too_long"), "a word of one letter is a word"
     marked = next(row for name, (row, _) in zip(texts, clips, strict=True) if name.startswith("decomposed"))
     assert "<other>" not in [p["phone"] for p in rows[marked["sentence_id"], 0]["phones"]]
     for (row, _), name in zip(clips, texts, strict=True):
@@ -237,21 +239,31 @@ def test_three_minutes_in_one_piece(corpus: Corpus, tmp_path: Path) -> None:
     assert np.median(off) < 0.04
 
 
-def test_training_refuses_what_it_cannot_learn_from(corpus: Corpus, tmp_path: Path) -> None:
+def test_defect_02_training_refuses_what_it_cannot_learn_from(corpus: Corpus, tmp_path: Path) -> None:
     few = write_folder(tmp_path / "few", [(u.row(), u.audio) for u in corpus.utterances[:24]])
     assert "24 usable sentences; training needs 25" in fails("train", [str(few)], tmp_path / "a", SMALL)
     assert "no model" in fails("align", [str(few)], tmp_path / "b")
     assert "no model/model.json" in fails("align", [str(few), f"model={few}"], tmp_path / "c")
 
 
-def test_training_survives_a_third_of_wrong_texts(corpus: Corpus, tmp_path: Path) -> None:
+def test_training_survives_a_third_of_wrong_texts_and_counts_what_it_cannot_use(corpus: Corpus, tmp_path: Path) -> None:
     wrong = {u.id: v.text for u, v in zip(corpus.utterances[:18], corpus.utterances[18:36], strict=True)}
     clips = []
     for u in corpus.utterances:
         row = sentence(wrong.get(u.id, u.text), u.audio, u.speaker, u.duration_s)
         clips.append((row | {"sentence_id": u.id}, u.audio))
-    folder = write_folder(tmp_path / "in", clips)
+    unusable = {
+        "sentence_empty": (sentence("…", u.audio, "a", 1.0, tokens=[]), u.audio),
+        "no_audio": (sentence("one", b"none", "b", 1.0), None),
+        "audio_corrupt": (sentence("one", b"RIFF not a clip", "c", 1.0), b"RIFF not a clip"),
+        "audio_silent": (sentence("one", wav(np.zeros(RATE)), "d", 1.0), wav(np.zeros(RATE))),
+        "audio_too_long": (sentence("one", u.audio, "e", 61.0), u.audio),
+        "unaligned": (sentence("seven " * 9, wav(np.full(RATE // 20, 0.1)), "f", 0.05), wav(np.full(RATE // 20, 0.1))),
+    }
+    folder = write_folder(tmp_path / "in", [*clips, *unusable.values()])
     trained = run("train", [str(folder)], tmp_path / "model", SMALL)
+    reasons = {r["id"]: r["reason"] for r in trained.rows("rejections")}
+    assert {reason: reasons[row["sentence_id"]] for reason, (row, _) in unusable.items()} == {r: r for r in unusable}
     aligned = run("align", [str(corpus.folder), f"model={trained.folder}"], tmp_path / "out", {"unaligned": 1000.0})
     truth = {u.id: u.truth for u in corpus.utterances}
     off = [abs(r["start_s"] - truth[r["sentence_id"]][r["index"]][0]) for r in aligned.rows("sentence_words")]

@@ -79,9 +79,11 @@ def segments_suite(t: ReleaseThresholds) -> gx.ExpectationSuite:
     )
 
 
-def bounds(prefix: str, scores: Mapping[str, Bound], subset: str | None) -> Iterable[gxe.Expectation]:
-    """A policy's bounds on the rows of a subset, or on all rows."""
+def bounds(prefix: str, scores: Mapping[str, Bound], subset: str | None, only: str = "") -> Iterable[gxe.Expectation]:
+    """A policy's bounds on the rows of a subset, on those where the boolean column ``only`` is true, or on all rows."""
     where: dict[str, Any] = {} if subset is None else {"row_condition": Column("subset") == subset}
+    if only:
+        where["row_condition"] = Column(only) == True  # noqa: E712 - an expression of the library's
     why = f"the policy says what is {subset}" if subset else "the policy says what every clip must meet"
     for score, b in scores.items():
         if b.min is None and b.max is None:

@@ -31,8 +31,8 @@ class WordsPolicy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field("none", pattern=r"^[a-z0-9_]+$")
-    version: int = Field(1, ge=1)
+    name: str = Field(default="none", pattern=r"^[a-z0-9_]+$")
+    version: int = Field(default=1, ge=1)
     require: dict[str, Bound] = {}
     takedowns: tuple[str, ...] = ()
 

@@ -16,6 +16,8 @@ from stagekit.tables import RELEASE_CLIPS
 
 TIERS = ((10.0, "low"), (100.0, "medium"))
 """Hours of clips below which a language is of a tier, as the original has them; above it is high."""
+LENGTH_EDGES_S = tuple(round(0.05 * n, 2) for n in range(31))
+"""Of the histogram of words' lengths."""
 
 
 @dataclass
@@ -40,6 +42,8 @@ class WordFigures:
     by_word: dict[str, OneWord] = field(default_factory=dict)
     sources: dict[tuple[str, str, str, str | None, str], int] = field(default_factory=dict)
     """(source, version, license family, license version, license URL) → clips."""
+    lengths: list[int] = field(default_factory=lambda: [0] * (len(LENGTH_EDGES_S) - 1))
+    """Clips by how long their word lasts: between ``LENGTH_EDGES_S``, what is longer in the last."""
     long_words: int = 0
     spoken_alone: int = 0
     parts: set[tuple[str, str]] = field(default_factory=set)
@@ -65,6 +69,7 @@ def count_words(clips: Iterable[Mapping[str, Any]]) -> WordFigures:
         f.speech_s[split] += clip["speech_s"]
         f.speakers[split].add(clip["speaker_id"])
         f.words[split].add(word)
+        f.lengths[min(int(clip["speech_s"] / LENGTH_EDGES_S[1]), len(f.lengths) - 1)] += 1
         gender = clip["gender"] or "not stated"
         f.gender[split][gender] = f.gender[split].get(gender, 0) + 1
         mine = f.by_word.setdefault(word, OneWord())
@@ -173,6 +178,10 @@ sentence.
 
 {lengths}
 
+{plots}
+
+{policy}
+
 ## Use
 
 ```python
@@ -184,10 +193,12 @@ clips[0]["audio"], clips[0]["word"]  # decoded at 16 kHz; needs torchcodec
 
 Two other layouts of the same clips, for programs that read them:
 
-- `mswc/`: as the Multilingual Spoken Words Corpus was given out. Unpack `audio/{language}.tar.gz`, `splits/{language}.tar.gz` and
-  `alignments/{language}.tar.gz` into one folder. `{language}_splits.csv` divides speakers; `{language}_splits_by_word.csv`
-  divides each word's clips by themselves, as the original did, and has speakers in several splits.
-- `speech_commands/{language}.tar.gz`: as Google's Speech Commands: 16 kHz WAV, `validation_list.txt`, `testing_list.txt`.
+- `mswc/`: as the Multilingual Spoken Words Corpus was given out. Unpack all of `audio/`, `splits/` and `alignments/` into one
+  folder: `for f in mswc/*/*.tar.gz; do tar -xzf $f -C there; done`. `{language}_splits.csv` divides speakers;
+  `{language}_splits_by_word.csv` divides each word's clips by themselves, as the original did, and has speakers in several
+  splits.
+- `speech_commands/`: as Google's Speech Commands, to be unpacked into one folder: 16 kHz WAV, `validation_list.txt`,
+  `testing_list.txt`.
 
 A word's folder is the word, but where that is no safe name on every file system: `mswc/words.csv` has both.
 
@@ -221,8 +232,10 @@ def card(
     figures: WordFigures,
     ledger: Mapping[str, Any],
     warnings: Sequence[str],
+    plots: Mapping[str, str],
+    policy: str,
 ) -> str:
-    """The whole file."""
+    """The whole file; ``plots``: file in ``figures/`` → what it shows, ``policy``: what it is and kept out, a paragraph."""
     example, split = min(figures.parts, key=lambda p: (p[0], SPLITS.index(p[1])))
     speakers = len(set().union(*figures.speakers.values()))
     text = CARD.format(
@@ -230,6 +243,7 @@ def card(
         parent=f"Follows {parent}" if parent else "The first release", tier=figures.tier, splits=_splits(figures),
         long_words=figures.long_words, alone=figures.spoken_alone, genders=_genders(figures), lengths=_lengths(figures),
         example=example, split=split, language=language, sources=_sources(figures), ledger=_ledger(ledger),
-        warnings="\n".join(f"- {w}" for w in warnings) or "None.", columns=_columns(),
+        warnings="\n".join(f"- {w}" for w in warnings) or "None.", columns=_columns(), policy=policy,
+        plots="\n\n".join(f"![{title}](figures/{file})" for file, title in plots.items()),
     )  # fmt: skip
     return _header(title, language, figures) + text

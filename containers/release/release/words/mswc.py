@@ -1,10 +1,10 @@
 """The layout of the Multilingual Spoken Words Corpus of 2021: archives that unpack to what its consumers read.
 
-``audio/<lang>.tar.gz`` holds ``<lang>/clips/<word>/<clip>.opus``, ``splits/<lang>.tar.gz`` the lists ``<lang>_splits.csv`` and
-``<lang>_{train,dev,test}.csv`` (SET, LINK, WORD, VALID, SPEAKER, GENDER), ``alignments/<lang>.tar.gz`` a TextGrid a sentence, and
-``metadata.json.gz`` all words with their files. Splits are of speakers; ``<lang>_splits_by_word.csv`` has the original's way.
-A word that cannot be a folder's name everywhere has another folder (:mod:`release.words.names`): ``words.csv`` lists them all.
-LINK and the metadata name the folder, WORD is the word.
+``audio/<lang>-*.tar.gz`` hold ``<lang>/clips/<word>/<clip>.opus`` (:mod:`release.words.parts`), ``splits/<lang>.tar.gz`` lists
+``<lang>_splits.csv`` and ``<lang>_{train,dev,test}.csv`` (SET, LINK, WORD, VALID, SPEAKER, GENDER),
+``alignments/<lang>.tar.gz`` a TextGrid a sentence, and ``metadata.json.gz`` all words with their files. Splits are of speakers;
+``<lang>_splits_by_word.csv`` has the original's way. A word that cannot be a folder's name everywhere has another folder
+(:mod:`release.words.names`): ``words.csv`` lists them all. LINK and the metadata name the folder, WORD is the word.
 """
 
 from __future__ import annotations

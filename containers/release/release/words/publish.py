@@ -7,7 +7,6 @@ Commands (:mod:`release.words.speech_commands`). All is built in a hidden folder
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 import time
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import soundfile
 import yaml
 from pydantic import Field
 
@@ -41,6 +39,8 @@ from release.words.archive import Archive
 from release.words.card import WordFigures, card, count_words
 from release.words.clips import COLUMNS, Names, name_clips
 from release.words.names import safe
+from release.words.parts import Parts
+from release.words.plots import draw_word_plots
 from stagekit.folder import TableWriter, read_files
 from stagekit.inputs import Input
 from stagekit.ledger import add_ledgers
@@ -73,7 +73,7 @@ class PublishWordsParams(ReleaseParams):
     params=PublishWordsParams,
     unit="packed file",
     reads=["shards", "sentences", "sentence_words", "keywords", "clip_splits", *COPIED],
-    libraries=["soundfile", "pyarrow"],
+    libraries=["soundfile", "pyarrow", "matplotlib"],
 )
 def run(ctx: Context[PublishWordsParams]) -> None:
     """Inputs: folders of ``collect_words``, ``select``, ``cut`` (all), ``outliers``, ``split_speakers``, ``package_words``.
@@ -108,15 +108,18 @@ def run(ctx: Context[PublishWordsParams]) -> None:
         folder = Path(scratch) / p.version
         folder.mkdir()
         store, path = resolve(uri)
-        content = _build(ctx, made, folder, shards, parent)
-        done = store.commit_folder(folder, path, "release.json", links_of(p, shards))
+        content, parts = _build(ctx, made, folder, shards, parent)
+        done = store.commit_folder(folder, path, "release.json", links_of(p, shards) | parts.links)
         if not done and identity(store.read_bytes(f"{path}/release.json")) != content:
             raise StageError(
                 f"{uri}: this version is published with other content and a release never changes; "
                 f"publish {next_patch(p.version)}"
             )
     move_latest(p, uri)
-    ctx.metrics.update(published=True, release=uri, card=join(uri, "README.md"), clips=packed["clips"])
+    ctx.metrics.update(
+        published=True, release=uri, card=join(uri, "README.md"), clips=packed["clips"], parts_made=parts.made,
+        parts_kept=parts.kept, part_bytes_written=parts.bytes_written,
+    )  # fmt: skip
 
 
 def _build(
@@ -125,8 +128,8 @@ def _build(
     folder: Path,
     shards: list[dict[str, Any]],
     parent: dict[str, str] | None,
-) -> str:
-    """Write the whole release; its identity."""
+) -> tuple[str, Parts]:
+    """Write the whole release; its identity, and the archives that are linked into it."""
     p = ctx.params
     with local_copy(join(made["release.collect_words"][0].uri, "pins.json")) as local:
         pins = json.loads(local.read_text())
@@ -136,12 +139,13 @@ def _build(
     by_word = {r["clip_id"]: r["split_mswc"] for r in ctx.rows("clip_splits", columns=["clip_id", "split_mswc"])}
     mswc.write_lists(folder / "mswc", p.language, p.name, clips, names, by_word)
     _alignments(ctx, folder / f"mswc/alignments/{p.language}.tar.gz", {c["sentence_id"] for c in clips}, names)
-    _audio(ctx, shards, folder, clips, names)
+    parts = _audio(ctx, shards, folder, clips, names)
 
-    sums = {row["path"]: row["sha256"] for row in shards}
+    sums = {row["path"]: row["sha256"] for row in shards} | parts.sums
     copy_index(made["release.package_words"][0], folder / "index")
     _tables(ctx, folder / "tables", figures)
-    policy = WordsPolicy.model_validate((made["release.split_speakers"][0].success or {})["params"]["policy"])
+    split = made["release.split_speakers"][0].success or {}
+    policy = WordsPolicy.model_validate(split["params"]["policy"])
     (folder / "policy.yaml").write_text(yaml.safe_dump(policy.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
     ledger = {
         "batches": {pin["key"]: pin["ledger"] for pin in pins},
@@ -150,7 +154,9 @@ def _build(
     write_json(folder / "ledger.json", ledger)
     title = f"{p.dataset} {p.language} {p.version}"
     batches = [pin["key"] for pin in pins]
-    text = card(title, p.language, p.name, batches, p.parent, figures, ledger, p.warnings)
+    warnings = [*split["metrics"]["warnings"], *p.warnings]
+    plots = draw_word_plots(figures, folder / "figures")
+    text = card(title, p.language, p.name, batches, p.parent, figures, ledger, warnings, plots, _policy(policy, split))
     (folder / "README.md").write_text(text, encoding="utf-8")
     for file in sorted(f for f in folder.rglob("*") if f.is_file()):
         sums[file.relative_to(folder).as_posix()] = sha256_file(file)
@@ -171,12 +177,28 @@ def _build(
             "keywords": len(figures.by_word),
             "parts": {split: {"clips": n, "speakers": len(figures.speakers[split])} for split, n in figures.clips.items()},
         },
-        "warnings": list(p.warnings),
+        "warnings": warnings,
         "checksums_sha256": sha256_file(folder / "checksums.sha256"),
         "published": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
     }
     write_json(folder / "release.json", about)
-    return identity((folder / "release.json").read_bytes())
+    return identity((folder / "release.json").read_bytes()), parts
+
+
+def _policy(policy: WordsPolicy, split: Mapping[str, Any]) -> str:
+    """What kept clips out, for the card."""
+    bounds = []
+    for name, bound in policy.require.items():
+        limits = [f"{word} {limit:g}" for word, limit in (("at least", bound.min), ("under", bound.max)) if limit is not None]
+        if limits:
+            bounds.append(f"`{name}` {' and '.join(limits)}")
+    metrics = split["metrics"]
+    out = metrics["kept_out"].get("policy", 0)
+    return (
+        f"Policy `{policy.name}` {policy.version}: {', '.join(bounds) or 'no bounds'}. It kept {out:,} clips out; "
+        f"{metrics['rare_words']:,} words had too few left. A score ranks clips and is no probability of an error: listen to "
+        "`tables/clip_scores-00000.parquet` from the highest `outlier` on, or be stricter with the column of that name."
+    )
 
 
 def _rows(ctx: Context[PublishWordsParams], shards: list[dict[str, Any]], columns: list[str]) -> Iterator[dict[str, Any]]:
@@ -190,20 +212,33 @@ def _rows(ctx: Context[PublishWordsParams], shards: list[dict[str, Any]], column
 
 def _audio(
     ctx: Context[PublishWordsParams], shards: list[dict[str, Any]], folder: Path, clips: list[dict[str, Any]], names: Names
-) -> None:
-    """Both layouts' audio, in one pass over the packed files."""
-    language = ctx.params.language
+) -> Parts:
+    """Both layouts' audio: a part for each packed file, and the lists and noise of Speech Commands.
+
+    Args:
+        ctx: of the run.
+        shards: packed files.
+        folder: of the release.
+        clips: rows of all packed files, in the order of their paths.
+        names: of the clips.
+    """
+    p = ctx.params
     where = speech_commands.paths(clips, names.folder)
-    opus, wav = Archive(folder / f"mswc/audio/{language}.tar.gz"), Archive(folder / f"speech_commands/{language}.tar.gz")
-    speech_commands.write_lists(wav, clips, where)
-    columns = ["clip_id", "sentence_id", "word", "opus", "audio"]
-    for row in _rows(ctx, shards, columns):
-        opus.add(f"{language}/clips/{names.link(row)}", row["opus"]["bytes"])
-        samples, _rate = soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="int16")
-        wav.add(where[row["clip_id"]], speech_commands.wav(samples))
-    speech_commands.write_noise(wav)
-    opus.close()
-    wav.close()
+    lists = Archive(folder / f"speech_commands/{p.language}-lists.tar.gz")
+    speech_commands.write_lists(lists, clips, where)
+    speech_commands.write_noise(lists)
+    lists.close()
+    parts, first = Parts(p.root, p.dataset, p.language, folder.parent), 0
+    for shard in sorted(shards, key=lambda s: s["path"]):
+        mine = clips[first : first + shard["rows"]]
+        first += shard["rows"]
+
+        def rows(columns: list[str], shard: dict[str, Any] = shard) -> Iterator[dict[str, Any]]:
+            return _rows(ctx, [shard], columns)
+
+        parts.add("mswc", shard, [f"{p.language}/clips/{names.link(c)}" for c in mine], rows)
+        parts.add("speech_commands", shard, [where[c["clip_id"]] for c in mine], rows)
+    return parts
 
 
 def _alignments(ctx: Context[PublishWordsParams], path: Path, sentences: set[str], names: Names) -> None:

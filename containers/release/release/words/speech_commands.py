@@ -1,8 +1,8 @@
 """The layout of Google's Speech Commands (Warden, 2018, arXiv:1804.03209): a folder a word, WAV at 16 kHz, lists of files.
 
-``<word>/<speaker>_nohash_<n>.wav``; ``validation_list.txt`` and ``testing_list.txt`` name what is not for training;
-``_background_noise_`` holds minute-long files to mix in. As in the original, white and pink noise are made by arithmetic; there
-are no recordings among them.
+``<word>/<speaker>_nohash_<n>.wav``, n from the clip's id, so that a later clip of the speaker changes no name;
+``validation_list.txt`` and ``testing_list.txt`` name what is not for training; ``_background_noise_`` holds minute-long files
+to mix in. As in the original, white and pink noise are made by arithmetic; there are no recordings among them.
 """
 
 from __future__ import annotations
@@ -21,27 +21,31 @@ from stagekit.tables import SAMPLE_RATE
 LISTS = {"dev": "validation_list.txt", "test": "testing_list.txt"}
 NOISE = "_background_noise_"
 NOISE_S = 60
+NUMBER_DIGITS = 12
+"""Hexadecimal: 48 bits tell the clips of one word by one speaker apart, and are an integer to every reader."""
 PINK_ROWS = 16
 """Octaves of the Voss-McCartney generator: down to 0.24 Hz at 16 kHz."""
 
 
 def paths(clips: Iterable[Mapping[str, Any]], folders: Mapping[str, str]) -> dict[str, str]:
-    """clip_id → path; a speaker's clips of a word are numbered from 0 in the order of their ids.
+    """clip_id → path, which depends on the clip alone.
 
     Raises:
-        ValueError: two speakers' names come out the same.
+        ValueError: two speakers' names come out the same, or two clips'.
     """
     found: dict[str, str] = {}
-    numbers: dict[tuple[str, str], int] = {}
+    taken: set[str] = set()
     speakers: dict[str, str] = {}
     for clip in sorted(clips, key=lambda c: c["clip_id"]):
         speaker = hashlib.sha256(clip["speaker_id"].encode()).hexdigest()[:16]
         if speakers.setdefault(speaker, clip["speaker_id"]) != clip["speaker_id"]:
             raise ValueError(f"speakers {clip['speaker_id']} and {speakers[speaker]} are both {speaker}")
-        folder = folders[clip["word"]]
-        number = numbers.get((folder, speaker), 0)
-        numbers[folder, speaker] = number + 1
-        found[clip["clip_id"]] = f"{folder}/{speaker}_nohash_{number}.wav"
+        number = int(hashlib.sha256(clip["clip_id"].encode()).hexdigest()[:NUMBER_DIGITS], 16)
+        path = f"{folders[clip['word']]}/{speaker}_nohash_{number}.wav"
+        if path in taken:
+            raise ValueError(f"two clips are {path}, such as {clip['clip_id']}")
+        taken.add(path)
+        found[clip["clip_id"]] = path
     return found
 
 

@@ -20,6 +20,8 @@ def test_an_image_is_tested_and_typed_in_its_own_environment() -> None:
     parts = {part.name: part for part in run_tests.parts()}
     assert parts["containers/dedup"].venv == "dedup"
     assert parts["containers/dedup"].paths == ("containers/stagekit", "containers/dedup")
+    assert parts["containers/align_gpu"].venv == "align-gpu"
+    assert parts["containers/align_gpu"].paths == ("containers/stagekit", "containers/align")
     assert parts["dags"].venv == "airflow" and list(parts)[-1] == "integration"
     assert {venv for venv, _, _ in typecheck.jobs()} == {"airflow", "align", "dedup", "ingest", "quality", "release"}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from align.segment_types import SegmentDraft, Stretch
 from align.sphinx_model import load_model
 from align.windows import chains, windows
 from stagekit.audio import open_pcm
-from stagekit.stage import Context, Crashed, Params, Reason, stage
+from stagekit.stage import Context, Crashed, Params, Reason, StageError, stage
 from stagekit.tables import SAMPLE_RATE
 
 FOUND_SHARE = 0.1
@@ -103,9 +104,19 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
         heard.setdefault(row["document_id"], []).append(HeardWord(row["word"], row["start_s"], row["end_s"], row["score"]))
         if row["kind"] == "biased":
             biased.add(row["document_id"])
-    return [
-        Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, ctx.params) for d in read_documents(ctx) if d.id in speech
-    ]
+    documents = [d for d in read_documents(ctx) if d.id in speech]
+    only_english(d.row["language"] for d in documents)
+    return [Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, ctx.params) for d in documents]
+
+
+def only_english(languages: Iterable[str]) -> None:
+    """Refuse what the acoustic model and its pronunciations do not know, whatever a recogniser heard of it.
+
+    Raises:
+        StageError: there is another language.
+    """
+    if others := sorted({code for code in languages if code.partition("-")[0].lower() != "en"}):
+        raise StageError(f"forced alignment knows English only (pocketsphinx's acoustic model), not {', '.join(others)}")
 
 
 def align_document(job: Job) -> Aligned:

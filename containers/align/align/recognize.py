@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from align.documents import Document, read_documents
 from align.hear import find_speech, hear
 from align.listen import Listened, listen
@@ -23,6 +25,10 @@ from stagekit.stage import Context, Crashed, Reason, stage
 
 class RecognizeParams(RecognizerParams):
     """Which recogniser."""
+
+    biased: bool = Field(
+        False, description="torchaudio: beam search with a trigram of the document; what it hears is then no evidence by itself"
+    )
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ def _in_batches(ctx: Context[RecognizeParams]) -> Iterator[tuple[Document, Heard
     """Workers decode and find speech; one model in this process hears pieces of many recordings at once."""
     documents = list(read_documents(ctx))
     languages = sorted({d.row["language"] for d in documents})
-    made = {code: make_recognizer(ctx.params.recognizer, code, ctx.params.choice) for code in languages}
+    wanted = ctx.params
+    made = {code: make_recognizer(wanted.recognizer, code, wanted.choice, wanted.biased) for code in languages}
     from align.ctc.files import hear_files  # in the environment with torch only, as make_recognizer has seen
 
     with tempfile.TemporaryDirectory(prefix="align-recognize-") as scratch:
@@ -90,8 +97,12 @@ def _in_batches(ctx: Context[RecognizeParams]) -> Iterator[tuple[Document, Heard
                         crashed[document.id] = was
                     yield document, one
 
-            for document, one, words in hear_files(listened(), recognizer.encoder, recognizer.open(), ctx.workers):
-                yield document, crashed.get(document.id) or Heard(one.speech, "open", words, one.error)
+            def decoder(document: Document, recognizer: Any = recognizer) -> Any:
+                return recognizer.biased(document.words)
+
+            kind = "biased" if recognizer.biases else "open"
+            for document, one, words in hear_files(listened(), recognizer.encoder, decoder, ctx.workers):
+                yield document, crashed.get(document.id) or Heard(one.speech, kind, words, one.error)
 
 
 def listen_document(job: tuple[Document, str]) -> Listened:

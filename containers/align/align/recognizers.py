@@ -42,11 +42,11 @@ def _needs_torch() -> None:
         raise StageError("recogniser 'torchaudio' needs the environment with torch: .venvs/align-gpu, or the image align-gpu")
 
 
-def _torchaudio(choice: Choice, language: str) -> Recognizer:
+def _torchaudio(choice: Choice, language: str, biases: bool) -> Recognizer:
     _needs_torch()
     from align.torchaudio_recognizer import TorchaudioRecognizer
 
-    return TorchaudioRecognizer(chosen(choice, language))
+    return TorchaudioRecognizer(chosen(choice, language), language, biases)
 
 
 RECOGNIZERS: dict[str, tuple[Callable[[], Recognizer] | None, tuple[str, ...]]] = {
@@ -59,13 +59,14 @@ BATCHED = ("torchaudio",)
 """Those that want many recordings at once, and one process."""
 
 
-def make_recognizer(name: str, language: str, choice: Choice | None = None) -> Recognizer:
+def make_recognizer(name: str, language: str, choice: Choice | None = None, biases: bool = False) -> Recognizer:
     """A recogniser for a language.
 
     Args:
         name: one of ``RECOGNIZERS``.
         language: BCP 47.
         choice: the model, for torchaudio.
+        biases: whether torchaudio's is told of the document; of the others one always is, and one never.
 
     Raises:
         StageError: there is none of that name, or it does not know the language.
@@ -74,7 +75,7 @@ def make_recognizer(name: str, language: str, choice: Choice | None = None) -> R
         raise StageError(f"no recogniser '{name}'; there are: {', '.join(sorted(RECOGNIZERS))}")
     made, languages = RECOGNIZERS[name]
     if made is None:
-        return _torchaudio(choice or Choice(), language)
+        return _torchaudio(choice or Choice(), language, biases)
     if language.partition("-")[0].lower() not in languages:
         raise StageError(
             f"recogniser '{name}' knows {', '.join(languages)}, not '{language}'; set another in config/languages.yaml"

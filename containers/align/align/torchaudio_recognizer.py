@@ -13,10 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from align.ctc.beam import BeamSearch
 from align.ctc.checkpoint import Choice, load
 from align.ctc.chunks import RATE, cut
 from align.ctc.encoder import Emission, Encoder
 from align.ctc.greedy import Spoken, greedy
+from align.pocketsphinx_recognizer import general_unigrams
 from align.recognizer import HeardWord
 from stagekit.errors import StageError
 
@@ -59,11 +61,16 @@ class TorchaudioRecognizer:
     """Any language that there is a model of. See `align.recognizer.Recognizer`."""
 
     name = "torchaudio"
-    biases = False
 
-    def __init__(self, choice: Choice) -> None:
-        """``choice`` is of `align.ctc.checkpoint.chosen`."""
-        self.choice = choice
+    def __init__(self, choice: Choice, language: str, biases: bool = False) -> None:
+        """A recogniser.
+
+        Args:
+            choice: of `align.ctc.checkpoint.chosen`.
+            language: what is spoken; English has general words beside a document's own.
+            biases: whether `biased` is told of the document.
+        """
+        self.choice, self.language, self.biases = choice, language, biases
 
     @property
     def encoder(self) -> Encoder:
@@ -76,8 +83,11 @@ class TorchaudioRecognizer:
         return CtcDecoder(self.encoder, lambda emission: greedy(emission, tokens))
 
     def biased(self, words: Sequence[str]) -> CtcDecoder:
-        """The same: it is not told what to expect."""
-        return self.open()
+        """Beam search with a trigram of the document, if the recogniser is to be biased; else as `open`."""
+        if not self.biases:
+            return self.open()
+        general = general_unigrams() if self.language.partition("-")[0].lower() == "en" else {}
+        return CtcDecoder(self.encoder, BeamSearch(self.encoder.tokens, words, general))
 
 
 @functools.lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from align import models
+from align.align import only_english
 from align.models import Package, fetch
 from align.moonshine_recognizer import spoken
 from align.recognizer import Decoder
@@ -76,6 +77,12 @@ def test_another_language_is_refused_by_name(name: str) -> None:
         make_recognizer(name, "ru")
     with pytest.raises(StageError, match="no recogniser 'hal'; there are: moonshine, pocketsphinx, torchaudio"):
         make_recognizer("hal", "en")
+
+
+def test_alignment_refuses_what_a_recogniser_may_know() -> None:
+    only_english(["en", "en-GB"])
+    with pytest.raises(StageError, match="forced alignment knows English only .*, not de, ru"):
+        only_english(["ru", "en", "de"])
 
 
 def test_fingerprints_hold_the_model_files() -> None:

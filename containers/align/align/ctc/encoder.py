@@ -146,9 +146,11 @@ class Encoder:
             for row, i in zip(waves.numpy(), batch, strict=True):
                 row[: len(stretches[i])] = stretches[i]
             log_probs, frames = self.forward(waves.to(self.device, non_blocking=True), lengths)
-            host = log_probs.to("cpu", non_blocking=True) if cuda else log_probs
-            done = torch.cuda.Event() if cuda else None
-            if done is not None:
+            host, done = log_probs, None
+            if cuda:  # into pinned memory: a copy to any other waits for the batch
+                host = torch.empty(log_probs.shape, dtype=log_probs.dtype, pin_memory=True)
+                host.copy_(log_probs, non_blocking=True)
+                done = torch.cuda.Event()
                 done.record()
 
         def finish() -> list[Emission]:
@@ -233,17 +235,21 @@ def run_batches(
         if size > budget.samples and len(batch) > 1:
             todo += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
             continue
+        started, failed = None, ""
         try:
             started = batch, start(batch)
         except torch.OutOfMemoryError as error:
+            failed = str(error)
+        if started is None:  # the exception is gone by now, and what its frames held
             if waiting is not None:  # what it holds may be all that is missing
                 yield waiting
                 waiting = None
-            if len(batch) == 1:
-                raise StageError(f"{size / RATE:.0f} s of audio alone are too much for the GPU's memory: {error}") from error
-            budget.halve(size)
-            was, now = size / RATE, budget.samples / RATE
-            print(f"out of memory with {was:.2g} s in a batch: going on with {now:.2g} s", file=sys.stderr)
+            elif len(batch) == 1:
+                raise StageError(f"{size / RATE:.0f} s of audio alone are too much for the GPU's memory: {failed}")
+            if len(batch) > 1:
+                budget.halve(size)
+                was, now = size / RATE, budget.samples / RATE
+                print(f"out of memory with {was:.2g} s in a batch: going on with {now:.2g} s", file=sys.stderr)
             torch.cuda.empty_cache()
             todo.append(batch)
             continue

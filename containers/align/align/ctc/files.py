@@ -6,7 +6,7 @@ length, computed, and put back into the order of their recordings. Pieces are gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,14 +38,14 @@ class _Waiting(Generic[T]):
 
 
 def hear_files(
-    listened: Iterable[tuple[T, Listened]], encoder: Encoder, decoder: CtcDecoder, threads: int = 1
+    listened: Iterable[tuple[T, Listened]], encoder: Encoder, decoder: Callable[[T], CtcDecoder], threads: int = 1
 ) -> Iterator[tuple[T, Listened, list[HeardWord]]]:
     """Words of recordings, in their order; times count from each one's start.
 
     Args:
         listened: (whatever the caller wants back, the recording made ready).
         encoder: the model.
-        decoder: what makes words of its emissions.
+        decoder: from the caller's part to what makes words of its emissions.
         threads: for making words, while the next group is computed.
     """
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -53,7 +53,7 @@ def hear_files(
             emissions = encoder.emissions([stretch for w in group for stretch in _stretches(w)])
             parts = iter(emissions)
             made = [(w, [next(parts) for _ in w.chunks]) for w in group]
-            for w, words in zip(group, pool.map(lambda m: _words(decoder, *m), made), strict=True):
+            for w, words in zip(group, pool.map(lambda m: _words(decoder(m[0].job), *m), made), strict=True):
                 if w.listened.raw:
                     Path(w.listened.raw).unlink(missing_ok=True)
                 yield w.job, w.listened, words

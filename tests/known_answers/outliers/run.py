@@ -32,6 +32,8 @@ from stagekit.storage import sha256_file
 from stagekit.tables import TABLES
 
 RESULTS = Path(__file__).parents[3] / "bench" / "results" / "outliers.md"
+BOUND = 6.0
+"""Of ``outlier`` in ``config/policies/spoken_words.yaml``."""
 ANCHORS, CLUSTERS = 50, 5
 """Of the original's method: clips of a word that its centroids come from, and how many centroids."""
 SCORES = {
@@ -130,7 +132,10 @@ def measure(sources: dict[str, Path], seed: int) -> dict[str, Any]:
         table[name]["all"] = auc(x[there & (error != "")], good)
     counts = {kind: int((error == kind).sum()) for kind in KINDS}
     speakers = len({c.speaker for c in found})
-    return {"clips": len(found), "words": len(set(word)), "speakers": speakers, "planted": counts, "auc": table}
+    beyond = values["**outlier (all together)**"] >= BOUND
+    out = {k: float(beyond[error == (k if k != "none" else "")].mean()) for k in (*KINDS, "none")}
+    about = {"clips": len(found), "words": len(set(word)), "speakers": speakers, "planted": counts}
+    return about | {"auc": table, "out": out}
 
 
 def main() -> None:
@@ -172,6 +177,10 @@ def main() -> None:
                 seen = [r["auc"][name][k] for r in runs if k in r["auc"][name]]
                 figures.append(f"{np.mean(seen):.3f}" if seen else "")
             text.append(f"| {name} | {' | '.join(figures)} |")
+        shares = [f"{100 * np.mean([r['out'][k] for r in runs]):.1f} %" for k in (*KINDS, "none")]
+        text += ["", f"Kept out by the shipped policy (`outlier` of {BOUND:g} and more); the rest is for ears:"]
+        text += ["", f"| | {' | '.join(KINDS)} | none planted |", f"|---{'|---' * (len(KINDS) + 1)}|"]
+        text.append(f"| share of the clips | {' | '.join(shares)} |")
     print("\n".join(text))
     if asked.write:
         RESULTS.write_text("\n".join(text) + "\n", encoding="utf-8")

@@ -160,6 +160,25 @@ def test_the_size_of_tiles_changes_no_path() -> None:
     assert len({align_tokens(log_probs, targets, tile=tile).token.tobytes() for tile in (1, 7, 64, TILE, 1000)}) == 1
 
 
+def test_the_kernels_compile_for_a_t4_and_newer() -> None:
+    """To machine code; a GPU is not asked."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from align.ctc import alignment_gpu
+
+    kinds = {"emissions": "*fp32", "kept": "*fp32", "top": "*fp32", "came": "*u8"}
+    kinds |= dict.fromkeys(("names", "edges", "lengths", "paths", "found", "totals"), "*i32")
+    for kernel, width in ((alignment_gpu._advance, alignment_gpu.WIDTH), (alignment_gpu._back, alignment_gpu.NARROW)):
+        fixed = {"STEP": TILE, "WIDTH": width * TILE, "BLOCKS": 128}
+        signature = {n: "constexpr" if n in fixed else kinds.get(n, "i32") for n in kernel.arg_names}
+        for capability in (75, 90):
+            source = ASTSource(fn=kernel, signature=signature, constexprs=fixed)
+            made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4})
+            assert made.asm["cubin"] and made.metadata.shared < 48_000, "what any block may have"
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_too() -> None:
     twin("cuda", [[(9 * TILE + 40, 1900)], [(5000, 900), (0, 0), (17, 0), (30, 12), (2000, 1400)], [(40_000, 9000)]])

@@ -94,20 +94,20 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
             WORK, "release", "collect_words", task_id="collect", returns="audio", fail_if_empty=True,
             stage_params={**place, "until": "{{ month(dag_run, params) }}"},
         )  # fmt: skip
-        corpus = collect.made
+        corpus, before = collect.made, {"parent": "{{ parent_index(dag_run, params) }}"}
         select = here.stage(WORK, "keywords", "select", inputs=[corpus], from_run=["keywords", "min_clips"])
 
         @task_group
         def clips(audio: str) -> Any:
             """One shard of sentences, to clips."""
-            cut = here.stage(CLIPS, "keywords", "cut", pool="heavy", inputs=[audio, PICKS], returns="output")
+            copy = {"before": before["parent"], "root": settings.root}
+            cut = here.stage(CLIPS, "keywords", "cut", pool="heavy", inputs=[audio, PICKS], returns="output", stage_params=copy)
             select >> cut
             return cut.output
 
         cut: Any = clips.expand(audio=collect.output)
         some = TriggerRule.NONE_FAILED  # a shard of which no word was selected is skipped
         scores = here.stage(CLIPS, "keywords", "outliers", pool="heavy", inputs=[cut], fail_if_empty=True, trigger_rule=some).made
-        before = {"parent": "{{ parent_index(dag_run, params) }}"}
         split = here.stage(
             WORK, "release", "split_speakers", task_id="split", inputs=[corpus, select.made, cut, scores], roles=before,
             fail_if_empty=True, trigger_rule=some,

@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
+from pydantic import Field
 
+from keywords.before import Before, Known
 from keywords.opus import RATE, encode, encoder_name
 from stagekit.audio import AudioError, ffmpeg
 from stagekit.errors import EmptyInput, StageError
-from stagekit.stage import Context, Crashed, Params, stage
+from stagekit.stage import RUNTIME, Context, Crashed, Params, stage
 from stagekit.tables import SAMPLE_RATE, Reason
 
 CLIP = SAMPLE_RATE
@@ -37,14 +39,18 @@ TIMEOUT_S = 120
 class CutParams(Params):
     """Nothing to choose: one second is what consumers expect, and another encoder would be another release."""
 
+    before: str = Field("", description="URI of the `index` of the release before, to copy from", json_schema_extra=RUNTIME)
+    root: str = Field("", description="warehouse URI, in which what it names lies", json_schema_extra=RUNTIME)
+
 
 @dataclass(frozen=True)
 class Job:
-    """A sentence with its audio's file and its picks, in order."""
+    """A sentence with its audio's file and its picks, in order; empty audio if none of them has to be cut."""
 
     sentence: dict[str, Any]
     audio: bytes
     picks: list[dict[str, Any]]
+    """Those that have to be cut."""
 
 
 @dataclass(frozen=True)
@@ -99,34 +105,53 @@ def run(ctx: Context[CutParams]) -> None:
         picks.setdefault(pick["sentence_id"], []).append(pick)
     if not picks:
         raise EmptyInput("no picks in " + ", ".join(i.uri + (f"#{i.shard}" if i.shard else "") for i in ctx.inputs))
-    long_words = padded = 0
-    for job, result in ctx.map(cut_sentence, _jobs(ctx, picks), seconds=lambda job: job.sentence["duration_s"], total=len(picks)):
-        if isinstance(result, Crashed):
-            result = (Reason.CRASHED, result.detail)
-        for number, pick in enumerate(job.picks):
-            clip_id, seconds = pick["clip_id"], pick["end_s"] - pick["start_s"]
-            ctx.enter(clip_id, seconds)
-            if isinstance(result, tuple):
-                ctx.reject(clip_id, result[0], result[1], end_s=seconds, parent_id=job.sentence["sentence_id"])
-                continue
-            clip, audio = result[number]
-            ctx.write("clips", clip)
-            ctx.write("clip_audio", audio)
-            ctx.keep(clip_id, seconds)
-            long_words += clip["long_word"]
-            padded += clip["padding_before"] + clip["padding_after"] > 0
-    ctx.metrics.update(long_words=long_words, padded=padded, encoder=encoder_name())
+    long_words = padded = copied = 0
+    audio_digest = next(i.digest for i in ctx.inputs if any(n.startswith("sentence_audio-") for n in i.tables()))
+    known: dict[str, Known] = {}
+    with Before(ctx.params.before, ctx.params.root, audio_digest) as before:
+        jobs = _jobs(ctx, picks, before, known)
+        for job, result in ctx.map(cut_sentence, jobs, seconds=lambda job: job.sentence["duration_s"], total=len(picks)):
+            sentence_id = job.sentence["sentence_id"]
+            if isinstance(result, Crashed):
+                result = (Reason.CRASHED, result.detail)
+            made: Known = known.pop(sentence_id)
+            copied += len(made)
+            if not isinstance(result, tuple):
+                made |= {clip["clip_id"]: (clip, audio) for clip, audio in result}
+            for pick in picks[sentence_id]:
+                clip_id, seconds = pick["clip_id"], pick["end_s"] - pick["start_s"]
+                ctx.enter(clip_id, seconds)
+                if clip_id not in made:
+                    assert isinstance(result, tuple)
+                    ctx.reject(clip_id, result[0], result[1], end_s=seconds, parent_id=sentence_id)
+                    continue
+                clip, audio = made[clip_id]
+                ctx.write("clips", clip)
+                ctx.write("clip_audio", audio)
+                ctx.keep(clip_id, seconds)
+                long_words += clip["long_word"]
+                padded += clip["padding_before"] + clip["padding_after"] > 0
+    ctx.metrics.update(long_words=long_words, padded=padded, encoder=encoder_name(), audio=audio_digest, copied=copied)
 
 
-def _jobs(ctx: Context[CutParams], picks: dict[str, list[dict[str, Any]]]) -> Iterator[Job]:
+def _jobs(
+    ctx: Context[CutParams], picks: dict[str, list[dict[str, Any]]], before: Before, known: dict[str, Known]
+) -> Iterator[Job]:
+    """A job for each sentence with picks; ``known`` gets, by sentence, the clips that need not be cut."""
     missing = set(picks)
     for sentence, sound in zip(ctx.rows("sentences"), ctx.rows("sentence_audio"), strict=True):
         sentence_id = sentence["sentence_id"]
         if sound["sentence_id"] != sentence_id:
             raise StageError(f"sentence_audio is not in the order of sentences: {sound['sentence_id']} beside {sentence_id}")
+        cut_before = before.of(sentence_id)
         if sentence_id in picks:
             missing.discard(sentence_id)
-            yield Job(sentence, sound["audio"], picks[sentence_id])
+            mine = picks[sentence_id]
+            there = {p["clip_id"]: cut_before[p["clip_id"]] for p in mine if p["clip_id"] in cut_before}
+            known[sentence_id] = {p["clip_id"]: there[p["clip_id"]] for p in mine
+                                  if p["clip_id"] in there and is_same(there[p["clip_id"]][0], sentence, p)}  # fmt: skip
+            rest = [p for p in mine if p["clip_id"] not in known[sentence_id]]
+            yield Job(sentence, sound["audio"] if rest else b"", rest)
     if missing:
         raise StageError(f"the input lacks {len(missing)} sentences of the picks, such as {min(missing)}: another shard's picks?")
 
@@ -137,29 +162,44 @@ _SAME = (
 )  # fmt: skip
 
 
+def clip_row(sentence: dict[str, Any], pick: dict[str, Any], at: Place) -> dict[str, Any]:
+    """A row of ``clips``."""
+    row = {name: sentence[name] for name in _SAME} | {"source_clip": sentence["clip"], "encoder": encoder_name()}
+    row |= {name: pick[name] for name in ("clip_id", "sentence_id", "index", "tokens", "word", "word_raw", "score")}
+    return row | {
+        "start_sample": at.start, "padding_before": at.before, "padding_after": at.after,
+        "word_start_sample": at.word_start, "word_end_sample": at.word_end, "word_start_s": at.word_start / SAMPLE_RATE,
+        "word_end_s": at.word_end / SAMPLE_RATE, "speech_s": pick["end_s"] - pick["start_s"],
+        "long_word": at.whole is not None, "whole_start_sample": at.whole[0] if at.whole else None,
+        "whole_samples": at.whole[1] - at.whole[0] if at.whole else None,
+    }  # fmt: skip
+
+
+def is_same(old: dict[str, Any], sentence: dict[str, Any], pick: dict[str, Any]) -> bool:
+    """Whether a clip that was cut before is the one that would be cut now.
+
+    Where the sentence ends is not compared: that is its audio's, which its id names.
+    """
+    new = clip_row(sentence, pick, place(pick["start_s"], pick["end_s"], sentence["samples"]))
+    return all(old[name] == value for name, value in new.items() if name not in ("padding_after", "whole_samples"))
+
+
 def cut_sentence(job: Job) -> list[tuple[dict[str, Any], dict[str, Any]]] | tuple[Reason, str]:
     """Rows of ``clips`` and ``clip_audio`` for each pick, or why there are none."""
+    if not job.picks:
+        return []
     try:
         sound = decode_48k(job.audio, job.sentence["samples"])
     except AudioError as error:
         return Reason.AUDIO_CORRUPT, str(error)
     low = to_16k(sound)
-    common = {name: job.sentence[name] for name in _SAME} | {"source_clip": job.sentence["clip"], "encoder": encoder_name()}
     rows = []
     for pick in job.picks:
         at = place(pick["start_s"], pick["end_s"], len(low))
-        clip = common | {name: pick[name] for name in ("clip_id", "sentence_id", "index", "tokens", "word", "word_raw", "score")}
-        clip |= {
-            "start_sample": at.start, "padding_before": at.before, "padding_after": at.after,
-            "word_start_sample": at.word_start, "word_end_sample": at.word_end, "word_start_s": at.word_start / SAMPLE_RATE,
-            "word_end_s": at.word_end / SAMPLE_RATE, "speech_s": pick["end_s"] - pick["start_s"],
-            "long_word": at.whole is not None, "whole_start_sample": at.whole[0] if at.whole else None,
-            "whole_samples": at.whole[1] - at.whole[0] if at.whole else None,
-        }  # fmt: skip
         opus, flac = _files(sound, low, at.start, at.start + CLIP, pick["clip_id"])
         whole = _files(sound, low, *at.whole, pick["clip_id"] + "-whole") if at.whole else (None, None)
         audio = {"clip_id": pick["clip_id"], "opus": opus, "flac": flac, "whole_opus": whole[0], "whole_flac": whole[1]}
-        rows.append((clip, audio))
+        rows.append((clip_row(job.sentence, pick, at), audio))
     return rows
 
 

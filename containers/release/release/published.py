@@ -83,7 +83,7 @@ def copy_index(package: Input, index: Path) -> None:
         with local_copy(join(package.uri, name)) as local:
             (index / name).write_bytes(local.read_bytes())
     kept = {k: success[k] for k in ("stage", "fingerprint", "files", "rows", "shards", "ledger", "versions")}
-    metrics = {k: success["metrics"][k] for k in ("encoding", "policy") if k in success["metrics"]}
+    metrics = {k: success["metrics"][k] for k in ("encoding", "policy", "cut_of") if k in success["metrics"]}
     write_json(index / SUCCESS, kept | {"metrics": metrics, "inputs": [], "params": {}})
 
 

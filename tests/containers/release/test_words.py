@@ -315,6 +315,23 @@ def test_a_month_that_changes_no_shard_cuts_and_encodes_nothing(tmp_path: Path) 
     assert made["part_bytes_written"] == written - first["publish"].success["metrics"]["part_bytes_written"]
 
 
+def test_a_shard_that_gets_more_picks_copies_what_was_cut_and_the_bytes_are_the_same(tmp_path: Path) -> None:
+    """A new sentence makes words frequent that an old shard has too: only these are decoded and encoded there."""
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    world.month("2026.01", corpus(0, 10))
+    first = world.release("2026.01", min_clips=3)
+    world.month("2026.02", corpus(100, 105))
+    later = world.release("2026.02", "2026.01", min_clips=3)
+    old = {r["clip_id"]: r["word"] for r in packed(first["folder"]).values()}
+    made = [json.loads((Path(uri.removeprefix("file://")) / "_SUCCESS.json").read_text()) for uri in later["cut"]]
+    copied = [m["metrics"]["copied"] for m in made]
+    assert len(packed(later["folder"])) > len(old) + sum(copied[2:]) and sum(copied) == len(old)
+    for n, audio in enumerate(later["collect"].success["metrics"]["audio"]):
+        plain = world.keywords("cut", "elsewhere", [audio, f"{later['select']}#{n:05d}"])
+        sums = json.loads((Path(plain.removeprefix("file://")) / "_SUCCESS.json").read_text())["files"]
+        assert sums == made[n]["files"]
+
+
 def test_defect_01_words_are_those_of_the_release_that_brought_the_sentence(tmp_path: Path) -> None:
     """The original cut version 7 by alignments of versions 3 and 4: here a clip names its version, and its words are of it."""
     world = Words(Warehouse(tmp_path / "warehouse"))

@@ -108,9 +108,10 @@ class Words:
         """All stages of a release; stage → outcome or output, and ``folder``. Noise has no policy unless one is given."""
         base, home = f"work/spoken_words/en/{version}", self.home
         got = home.stage(collect.run, f"{base}/collect", [], **LANGUAGE, until=version[:7])
+        copy = {"before": home.uri("releases/spoken_words/en", parent, "index") if parent else "", "root": home.uri("")}
         selected = self.keywords("select", f"{base}/select", [got.output], min_clips=min_clips, min_graphemes=2)
         cuts = [
-            self.keywords("cut", "work/spoken_words/en/clips/cut", [audio, f"{selected}#{n:05d}"])
+            self.keywords("cut", "work/spoken_words/en/clips/cut", [audio, f"{selected}#{n:05d}"], **copy)
             for n, audio in enumerate(got.success["metrics"]["audio"])
         ]
         cuts = [uri for uri in cuts if uri]

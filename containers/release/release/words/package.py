@@ -14,6 +14,7 @@ from release.package import PackageParams, Packing
 from release.shards import Plan
 from release.words.admission import SCORE_COLUMNS
 from stagekit.stage import Context, StageError, stage
+from stagekit.storage import resolve
 
 
 @stage(
@@ -34,7 +35,10 @@ def run(ctx: Context[PackageParams]) -> None:
     split = next((i.success for i in ctx.inputs if (i.success or {}).get("stage") == "release.split_speakers"), None)
     _Clips(ctx, CLIPS).run()
     ctx.metrics.update(policy=(split or {}).get("metrics", {}).get("policy", ""))
-    ctx.metrics.update(cuts=[i.uri for i in ctx.inputs if (i.success or {}).get("stage") == "keywords.cut"])
+    cuts = {i.uri: i.success or {} for i in ctx.inputs if (i.success or {}).get("stage") == "keywords.cut"}
+    root = resolve(ctx.params.root)[1]
+    cut_of = {s["metrics"].get("audio", ""): resolve(uri)[1].removeprefix(f"{root}/") for uri, s in cuts.items()}
+    ctx.metrics.update(cuts=list(cuts), cut_of=cut_of)
 
 
 class _Clips(Packing):

@@ -6,7 +6,8 @@ tell the engine not to start it again). Compose's restart policy and Airflow's r
 must have the same objects with the same CRC32C as the undisturbed one, and so must every table of the batch; ``published`` in
 release.json is left out, which is when it was.
 
-    python3.11 tests/chaos/run.py [FAULT …]      # prints the table of docs/reliability.md
+    python3.11 tests/chaos/run.py [FAULT …]               # prints the table of docs/reliability.md
+    python3.11 tests/chaos/run.py --together [FAULT …]    # all of them in one run: two stacks instead of six
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ class Fault:
 
 
 FAULTS = (
-    Fault("stage", "stage", "align.align", 3),
-    Fault("scheduler", "scheduler", "align.recognize", 3),
-    Fault("postgres", "postgres", "release.package", 1),
     Fault("emulator", "gcs", "ingest.fetch", 3),
-    Fault("emulator-publish", "gcs", "release.publish", 3),
+    Fault("scheduler", "scheduler", "align.recognize", 3),
+    Fault("stage", "stage", "align.align", 1),
     Fault("api-server", "api-server", "release.split", 1),
+    Fault("postgres", "postgres", "release.package", 1),
+    Fault("emulator-publish", "gcs", "release.publish", 3),
 )
+"""In the order in which a run comes to them."""
 
 
 @dataclass
@@ -86,17 +88,17 @@ def _ids(*filters: str) -> list[str]:
     return subprocess.run(["docker", "ps", "-q", *own, *filters], capture_output=True, text=True, check=True).stdout.split()
 
 
-def go(fault: Fault | None) -> Outcome:
-    """One pass over a new stack."""
+def go(*faults: Fault) -> Outcome:
+    """One pass over a new stack, with these faults."""
     with stack(PROJECT) as what:
         what.up({HARVEST, RELEASE})
         started = time.monotonic()
         again: dict[str, int] = {}
-        dag_of_fault = None if fault is None else RELEASE if fault.stage.startswith("release.") else HARVEST
         for dag_id, conf in RUNS:
             run_id = what.start(dag_id, MONTH, conf)
-            if fault is not None and dag_id == dag_of_fault:
-                kill(what, fault)
+            for fault in faults:
+                if dag_id == (RELEASE if fault.stage.startswith("release.") else HARVEST):
+                    kill(what, fault)
             what.finish(dag_id, run_id)
             assert what.api is not None
             again |= {t["task_id"]: t["try_number"] for t in what.api.tasks(dag_id, run_id) if (t["try_number"] or 0) > 1}
@@ -118,31 +120,33 @@ def objects(what: Stack) -> dict[str, str]:
 
 def main() -> None:
     """Command line."""
-    chosen = [fault for fault in FAULTS if not sys.argv[1:] or fault.name in sys.argv[1:]]
-    if len(chosen) < len(sys.argv[1:]):
+    together, names = "--together" in sys.argv, [a for a in sys.argv[1:] if a != "--together"]
+    chosen = [fault for fault in FAULTS if not names or fault.name in names]
+    if len(chosen) < len(names):
         sys.exit(f"faults: {', '.join(fault.name for fault in FAULTS)}")
     print(f"  {time.strftime('%T')} undisturbed", flush=True)
-    whole = go(None)
+    whole = go()
     print(f"  {whole.seconds:.0f} s, {len(whole.objects)} objects; tried again: {whole.again or 'nothing'}", flush=True)
     lines, failed = [], []
-    for fault in chosen:
-        print(f"  {time.strftime('%T')} {fault.name}", flush=True)
+    for faults in [chosen] if together else [[fault] for fault in chosen]:
+        killed = ", ".join(f"{f.victim} (at {f.stage})" for f in faults)
+        print(f"  {time.strftime('%T')} {killed}", flush=True)
         try:
-            got = go(fault)
+            got = go(*faults)
         except (StackError, ApiError) as error:
-            failed.append(f"{fault.name}: {error}")
-            lines.append(f"| {fault.victim} | {fault.stage} | did not end well | | |")
+            failed.append(f"{killed}: {error}")
+            lines.append(f"| {killed} | did not end well | | |")
             continue
-        names = set(whole.objects) | set(got.objects)
-        other = sorted(n for n in names if whole.objects.get(n) != got.objects.get(n))
+        names_of_all = set(whole.objects) | set(got.objects)
+        other = sorted(n for n in names_of_all if whole.objects.get(n) != got.objects.get(n))
         if other or got.left:
-            failed.append(f"{fault.name}: {len(other)} objects differ, such as {other[:5]}; {got.left} containers left")
+            failed.append(f"{killed}: {len(other)} objects differ, such as {other[:5]}; {got.left} containers left")
         again = ", ".join(f"{task} ({tries})" for task, tries in sorted(got.again.items())) or "nothing"
         lost = "nothing" if not other else f"{len(other)} objects differ"
-        lines.append(f"| {fault.victim} | {fault.stage} | {again} | {got.seconds - whole.seconds:+.0f} s | {lost} |")
+        lines.append(f"| {killed} | {again} | {got.seconds - whole.seconds:+.0f} s | {lost} |")
         print(f"  {lines[-1]}", flush=True)
     print(f"\nundisturbed: {whole.seconds:.0f} s, {len(whole.objects)} objects compared\n")
-    print("| killed | while at work | tasks tried again (tries) | run took | lost |\n| --- | --- | --- | --- | --- |")
+    print("| killed (while at work) | tasks tried again (tries) | run took | lost |\n| --- | --- | --- | --- |")
     print("\n".join(lines))
     if failed:
         sys.exit("\n".join(failed))

@@ -18,7 +18,6 @@ from align.ctc.checkpoint import Choice, load
 from align.ctc.chunks import RATE, cut
 from align.ctc.encoder import Emission, Encoder
 from align.ctc.greedy import Spoken, greedy
-from align.pocketsphinx_recognizer import general_unigrams
 from align.recognizer import HeardWord
 from stagekit.errors import StageError
 
@@ -86,6 +85,8 @@ class TorchaudioRecognizer:
         """Beam search with a trigram of the document, if the recogniser is to be biased; else as `open`."""
         if not self.biases:
             return self.open()
+        from align.pocketsphinx_recognizer import general_unigrams  # here: only this needs pocketsphinx
+
         general = general_unigrams() if self.language.partition("-")[0].lower() == "en" else {}
         return CtcDecoder(self.encoder, BeamSearch(self.encoder.tokens, words, general))
 

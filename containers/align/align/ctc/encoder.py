@@ -85,7 +85,8 @@ class Encoder:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats(self.device)
                 before = torch.cuda.memory_allocated(self.device)
-                self.forward(torch.zeros((4, int(seconds * RATE)), device=self.device), [int(seconds * RATE)] * 4)
+                samples = int(seconds * RATE)  # one is padded, which takes more than four of a length
+                self.forward(torch.zeros((4, samples), device=self.device), [samples] * 3 + [samples - RATE])
                 used.append((torch.cuda.max_memory_allocated(self.device) - before) / (4 * seconds))
             free, _ = torch.cuda.mem_get_info(self.device)
         return min(MOST_S, MEMORY_SHARE * free / max(used))

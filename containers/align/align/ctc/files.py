@@ -7,7 +7,7 @@ length, computed, and put back into the order of their recordings. Pieces are gi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -49,14 +49,21 @@ def hear_files(
         threads: for making words, while the next group is computed.
     """
     with ThreadPoolExecutor(max(1, threads)) as pool:
+        before: list[tuple[_Waiting[T], Future[list[HeardWord]]]] = []
         for group in _groups(listened, encoder):
-            emissions = encoder.emissions([stretch for w in group for stretch in _stretches(w)])
-            parts = iter(emissions)
-            made = [(w, [next(parts) for _ in w.chunks]) for w in group]
-            for w, words in zip(group, pool.map(lambda m: _words(decoder(m[0].job), *m), made), strict=True):
-                if w.listened.raw:
-                    Path(w.listened.raw).unlink(missing_ok=True)
-                yield w.job, w.listened, words
+            parts = iter(encoder.emissions([stretch for w in group for stretch in _stretches(w)]))
+            made = [(w, pool.submit(_words, decoder, w, [next(parts) for _ in w.chunks])) for w in group]
+            yield from _finished(before)
+            before = made
+        yield from _finished(before)
+
+
+def _finished(made: Iterable[tuple[_Waiting[T], Future[list[HeardWord]]]]) -> Iterator[tuple[T, Listened, list[HeardWord]]]:
+    for waiting, words in made:
+        found = words.result()
+        if waiting.listened.raw:
+            Path(waiting.listened.raw).unlink(missing_ok=True)
+        yield waiting.job, waiting.listened, found
 
 
 def _groups(listened: Iterable[tuple[T, Listened]], encoder: Encoder) -> Iterator[list[_Waiting[T]]]:
@@ -79,9 +86,10 @@ def _stretches(waiting: _Waiting[T]) -> list[NDArray[np.float32]]:
     return [np.asarray(pcm.read(c.start, c.end)) for c in waiting.chunks]
 
 
-def _words(decoder: CtcDecoder, waiting: _Waiting[T], emissions: list[Emission]) -> list[HeardWord]:
+def _words(decoder: Callable[[T], CtcDecoder], waiting: _Waiting[T], emissions: list[Emission]) -> list[HeardWord]:
     """A piece's chunks are read as one; a word's times are kept inside the piece, and behind the word before."""
-    stride = decoder.encoder.geometry.stride
+    reader = decoder(waiting.job)
+    stride = reader.encoder.geometry.stride
     out: list[HeardWord] = []
     k = 0
     while k < len(emissions):
@@ -89,7 +97,7 @@ def _words(decoder: CtcDecoder, waiting: _Waiting[T], emissions: list[Emission])
         while last + 1 < len(emissions) and waiting.chunks[last + 1].first == waiting.chunks[last].last:
             last += 1
         joined = np.concatenate([emissions[i][waiting.chunks[i].inside(stride)] for i in range(k, last + 1)])
-        for word in decoder.read(joined, waiting.chunks[k].first):
+        for word in reader.read(joined, waiting.chunks[k].first):
             start = max(word.start_s, out[-1].end_s if out else 0.0)
             out.append(HeardWord(word.word, round(start, 3), round(max(start, word.end_s), 3), word.score))
         k = last + 1

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,15 +20,18 @@ from stagekit.storage import join, local_copy, resolve
 from stagekit.tables import Reason
 from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
-from words.decode import best_path, quietness, squared, table
+from words.decode import Utterance
+from words.engine import DEVICES, Engine, engine_of
 from words.features import RATE, with_slopes
 from words.graph import PARTS, SILENCE, Trellis, build
-from words.kernels import IMPOSSIBLE
 from words.lexicon import key
 from words.model import JSON, NPZ, Model
 from words.refine import refine
-from words.score import low, ratios, word_scores
+from words.score import low, word_scores
 from words.units import spell
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 
 CHUNK_S = 600.0
 """Seconds of clips that a worker takes at once; a speaker's clips in it are normalised together."""
@@ -49,6 +53,7 @@ class AlignParams(Params):
     low_score: float = Field(6.0, gt=0, description="a word so many times as far below its median has the fault `low_score`")
     min_unit_s: float = Field(0.016, ge=0, description="a word whose letters or phones are shorter on average is `too_short`")
     max_unit_s: float = Field(0.4, gt=0, description="a word whose letters or phones are longer on average is `too_long`")
+    device: str = Field("cpu", pattern=DEVICES, description="`cpu`, `cuda` (the GPU image), or `torch`: as cuda, on the CPU")
     fine: bool = Field(True, description="move boundaries to the nearest change of the spectrum (words.refine)")
 
 
@@ -124,42 +129,103 @@ def _jobs(ctx: Context[AlignParams], model: Model) -> Iterator[Job]:
 
 def align_job(job: Job) -> list[list[dict[str, Any]] | Refused]:
     """Rows of ``sentence_words`` of each sentence, or why there are none."""
-    model = job.model
+    model, params = job.model, job.params
+    heard: dict[int, F32] = {}
     out: dict[int, list[dict[str, Any]] | Refused] = {}
-    usable = []
     for n, sentence in enumerate(job.sentences):
-        x = samples(sentence, job.params.longest_s)
-        if isinstance(x, Refused):
-            out[n] = x
+        clip = samples(sentence, params.longest_s)
+        if isinstance(clip, Refused):
+            out[n] = clip
         else:
-            usable.append((n, sentence, x))
-    cepstra = [static_vectors(x, model.shape) for _, _, x in usable]
-    for (n, sentence, x), static in zip(usable, normalise(cepstra, [s.speaker for _, s, _ in usable]), strict=True):
-        out[n] = align_sentence(sentence, x, with_slopes(static, model.shape), model, job.params)
+            heard[n] = clip
+    cepstra = [static_vectors(clip, model.shape) for clip in heard.values()]
+    statics = normalise(cepstra, [job.sentences[n].speaker for n in heard])
+    ready: dict[int, Prepared] = {}
+    for n, static in zip(heard, statics, strict=True):
+        prepared = prepare(job.sentences[n], heard[n], static, model)
+        if isinstance(prepared, Refused):
+            out[n] = prepared
+        else:
+            ready[n] = prepared
+    found = search([p.utterance for p in ready.values()], model, params.device)
+    for n, best in zip(ready, found, strict=True):
+        out[n] = rows_of(job.sentences[n], ready[n], best, model, params)
     return [out[n] for n in range(len(job.sentences))]
 
 
-def align_sentence(
-    sentence: Sentence, clip: NDArray[np.float32], x: NDArray[np.float32], model: Model, params: AlignParams
-) -> list[dict[str, Any]] | Refused:
-    """Rows of one sentence; ``x`` are its vectors, (size, frames)."""
+@dataclass(frozen=True)
+class Prepared:
+    """A sentence that may be searched."""
+
+    utterance: Utterance
+    curve: F32
+    """words.change"""
+    duration_s: float
+
+
+def prepare(sentence: Sentence, clip: F32, static: F32, model: Model) -> Prepared | Refused:
+    """The utterance of a clip's samples and normalised cepstra (cepstra, frames), or why its text cannot lie in it."""
     trellis = build([model.speller(key(w)) for w in sentence.words], model.topology)
-    step = model.shape.shift / RATE
-    if trellis.shortest > x.shape[1]:
-        need = trellis.shortest * step
-        return Refused(Reason.UNALIGNED, f"{len(clip) / RATE:.2f} s of sound for a text that takes {need:.2f} s at least")
+    duration_s, frames = len(clip) / RATE, static.shape[1]
+    if trellis.shortest > frames:
+        need = trellis.shortest * model.shape.shift / RATE
+        return Refused(Reason.UNALIGNED, f"{duration_s:.2f} s of sound for a text that takes {need:.2f} s at least")
     curve = change(fine_mel(clip))
-    boundaries = per_frame(curve, x.shape[1], model.shape.shift, CHANGE_WEIGHT)
-    v, quiet, plain = squared(x), quietness(x[0]), model.plain
-    known = table(v, np.arange(len(plain.stay)), plain.density)
-    alone = (trellis.unit * PARTS + trellis.part).astype(np.int64)
-    path, total = best_path(v, trellis, alone, plain.density, boundaries, quiet, known=known)
-    if total > IMPOSSIBLE / 2:
-        ties = model.states(trellis)
-        path, total = best_path(v, trellis, ties, model.tied.density, boundaries, quiet, path, round(BAND_S / step))
-    if total < IMPOSSIBLE / 2:
+    boundaries = per_frame(curve, frames, model.shape.shift, CHANGE_WEIGHT)
+    return Prepared(Utterance(with_slopes(static, model.shape), trellis, boundaries), curve, duration_s)
+
+
+Found = tuple[I32, F32]
+"""Best state of each frame, and the frame's log-likelihood ratio (words.score)."""
+
+
+def search(utterances: list[Utterance], model: Model, device: str) -> list[Found | None]:
+    """Paths and ratios: first with the states without context, then with the tied ones near that path; None: no path fits."""
+    engine, plain, step = _engine(device), model.plain, model.shape.shift / RATE
+    out: list[Found | None] = []
+    for some in blocks(utterances, engine.frames):
+        known = engine.tables(some, plain)
+        alone = [(u.trellis.unit * PARTS + u.trellis.part).astype(np.int64) for u in some]
+        first = engine.paths(some, alone, plain, known=known)
+        fit = [i for i, p in enumerate(first) if p is not None]
+        ties = model.states([some[i].trellis for i in fit])
+        near = [p for p in first if p is not None]
+        tied = engine.paths([some[i] for i in fit], ties, model.tied, near, round(BAND_S / step))
+        paths = [n if t is None else t for n, t in zip(near, tied, strict=True)]
+        ratios = engine.ratios([known[i] for i in fit], [some[i].trellis for i in fit], paths, plain, max(1, round(0.01 / step)))
+        found = dict(zip(fit, zip(paths, ratios, strict=True), strict=True))
+        out += [found.get(i) for i in range(len(some))]
+    return out
+
+
+def blocks(utterances: list[Utterance], frames: int) -> Iterator[list[Utterance]]:
+    """Utterances in order, of so many frames together, at least one at a time."""
+    some: list[Utterance] = []
+    total = 0
+    for u in utterances:
+        if some and total + len(u.change) > frames:
+            yield some
+            some, total = [], 0
+        some.append(u)
+        total += len(u.change)
+    if some:
+        yield some
+
+
+@cache
+def _engine(device: str) -> Engine:
+    """Of this process, which is one of the pool's: one thread."""
+    return engine_of(device, 1)
+
+
+def rows_of(
+    sentence: Sentence, prepared: Prepared, found: Found | None, model: Model, params: AlignParams
+) -> list[dict[str, Any]] | Refused:
+    """Rows of one sentence."""
+    trellis, step = prepared.utterance.trellis, model.shape.shift / RATE
+    if found is None:
         return Refused(Reason.UNALIGNED, "no path through the text fits the sound")
-    ratio = ratios(known, trellis, path, plain, max(1, round(0.01 / step)))
+    path, ratio = found
     scores, mean = word_scores(ratio, trellis.word[path])
     usual = model.about["scores"]
     if mean < (bound := low(usual["sentences"], params.unaligned)):
@@ -167,8 +233,7 @@ def align_sentence(
     tokens = spans(path, trellis, step)
     owned = [[t for t in tokens if t[2] == w] for w in range(len(sentence.words))]
     times = np.array([(own[0][0], own[-1][1]) for own in owned])
-    duration_s = len(clip) / RATE
-    times = refine(times, curve, duration_s) if params.fine else np.minimum(times, duration_s)
+    times = refine(times, prepared.curve, prepared.duration_s) if params.fine else np.minimum(times, prepared.duration_s)
     rows = []
     for w, (word, a, b) in enumerate(sentence.tokens):
         own, (start, end) = owned[w], (float(t) for t in times[w])

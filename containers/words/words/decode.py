@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,22 @@ from words.graph import SILENCE, Trellis
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What is searched for the words of one clip."""
+
+    x: F32
+    """(size, frames) vectors (words.features)."""
+    trellis: Trellis
+    change: F32
+    """(frames,) log weight of a boundary before each frame (words.change)."""
+
+    @cached_property
+    def quiet(self) -> F32:
+        """(frames,) log weight of a pause at each frame."""
+        return quietness(self.x[0])
 
 
 @dataclass(frozen=True)
@@ -89,23 +106,20 @@ def quietness(level: F32) -> F32:
 
 
 def best_path(
-    v: F32, trellis: Trellis, pdf: I64, density: Density, change: F32, quiet: F32, near: I32 | None = None, width: int = 30,
-    known: F32 | None = None,
-) -> tuple[I32, float]:  # fmt: skip
+    utterance: Utterance, pdf: I64, density: Density, near: I32 | None = None, width: int = 30, known: F32 | None = None
+) -> tuple[I32, float]:
     """The best state of each frame, and the path's log probability (below -1e29 if there is none).
 
     Args:
-        v: vectors and their squares, (frames, 2 * size); see :func:`squared`.
-        trellis: of the utterance.
-        pdf: (states,) tied state.
+        utterance: to be searched.
+        pdf: (states,) tied state of each state of its trellis.
         density: the model.
-        change: (frames,) log weight of a boundary before each frame (words.change).
-        quiet: (frames,) log weight of a pause at each frame (:func:`quietness`).
         near: an earlier path; states are tried only near where it saw them.
         width: how near, frames.
         known: without ``near``, likelihoods of all mixtures at all frames if they are known already: (frames, pdfs).
     """
-    frames, states = len(v), len(pdf)
+    trellis, quiet = utterance.trellis, utterance.quiet
+    frames, states = len(quiet), len(pdf)
     every, silent = np.arange(states), trellis.unit == SILENCE
     column: I64
     at: I64
@@ -114,7 +128,7 @@ def best_path(
     if near is None:
         if known is None:
             rows, column = np.unique(pdf, return_inverse=True)
-            obs = table(v, rows, density)
+            obs = table(squared(utterance.x), rows, density)
         else:
             obs, column = known.copy(), pdf
         obs[:, np.unique(column[silent])] += quiet[:, None]
@@ -128,7 +142,8 @@ def best_path(
         np.cumsum((high - low)[:-1], out=at[1:])
         at -= low
         obs = np.empty(int(at[-1]) + int(high[-1]), np.float32)
-        kernels.band_likelihoods(v, pdf, start, stop, density.first, density.constant, density.linear, at, obs)
+        d = density
+        kernels.band_likelihoods(squared(utterance.x), pdf, start, stop, d.first, d.constant, d.linear, at, obs)
         for s in np.flatnonzero(silent):
             obs[at[start[s] : stop[s]] + s] += quiet[start[s] : stop[s]]
         column = every
@@ -136,6 +151,6 @@ def best_path(
     path = np.zeros(frames, np.int32)
     total = kernels.best_path(
         obs.reshape(-1), at, column, trellis.arc, trellis.source, weight, density.stay[pdf],
-        trellis.entry, trellis.leave, trellis.crossing, change, low, high, path,
+        trellis.entry, trellis.leave, trellis.crossing, utterance.change, low, high, path,
     )  # fmt: skip
     return path, float(total)

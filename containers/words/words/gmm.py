@@ -22,6 +22,8 @@ MIN_FRAMES = 8.0
 """A Gaussian with fewer frames than this is dropped, unless it is its state's last."""
 MOST = 48
 """Gaussians of a state; silence would take all that others are too rare for."""
+LEAST_SHARE = 1e-3
+"""A Gaussian learns nothing from a frame of which it has a smaller share than this."""
 PERTURB = 0.2
 """Standard deviations by which the halves of a split move apart."""
 

@@ -12,6 +12,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from words.gmm import LEAST_SHARE
+
 Array = Any  # compiled code takes arrays as they come
 
 IMPOSSIBLE = np.float32(-1e30)
@@ -198,7 +200,7 @@ def accumulate(v: Array, pdf: Array, first: Array, constant: Array, linear: Arra
         whole += best + np.log(z)
         for j in range(n):
             w = post[j] / z
-            if w > 1e-3:
+            if w > LEAST_SHARE:
                 count[a + j] += w
                 for d in range(size):
                     moments[a + j, d] += w * v[t, d]

@@ -10,6 +10,7 @@ states without context (``plain_*``) and for the tied states (``tied_*``): ``fir
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,10 +71,13 @@ class Model:
     tree: Tree
     about: dict[str, Any]
 
-    def states(self, trellis: Trellis) -> NDArray[np.int64]:
-        """Tied state of each state of a trellis."""
-        t = trellis
-        return self.tree.find(t.unit, t.part, t.left, t.right, t.position).astype(np.int64)
+    def states(self, trellises: Sequence[Trellis]) -> list[NDArray[np.int64]]:
+        """Tied state of each state of each trellis."""
+        if not trellises:
+            return []
+        columns = [(t.unit, t.part, t.left, t.right, t.position) for t in trellises]
+        found = self.tree.find(*(np.concatenate(c) for c in zip(*columns, strict=True))).astype(np.int64)
+        return np.split(found, np.cumsum([len(t.unit) for t in trellises])[:-1])
 
     def save(self, folder: Path) -> None:
         """Write the two files."""

@@ -22,7 +22,9 @@ from stagekit.storage import local_copy, sha256_file
 from stagekit.tables import Reason
 from words.change import CHANGE_WEIGHT, change, fine_mel, per_frame
 from words.corpus import Refused, Sentence, normalise, read_sentences, samples, static_vectors
-from words.estimate import Estimator, Plan, State, Utterance, arrays_of, state_of, threads_of, usual_scores
+from words.decode import Utterance
+from words.engine import DEVICES, engine_of
+from words.estimate import Estimator, Plan, State, arrays_of, state_of, threads_of, usual_scores
 from words.features import RATE, Shape, with_slopes
 from words.graph import Topology, build
 from words.lexicon import key, read_lexicon
@@ -38,7 +40,7 @@ class TrainParams(Params):
 
     lexicon: str = Field("", description="URI of a pronunciation lexicon, a line `word phone phone …`; empty: the spelling")
     max_hours: float = Field(
-        10.0, gt=0, description="of a larger corpus, clips of so many hours are trained on, chosen by seed and id; 85 MB an hour"
+        10.0, gt=0, description="of a larger corpus, clips of so many hours are trained on, chosen by seed and id; 0.3 GB an hour"
     )
     min_sentences: int = Field(25, ge=2, description="fewer usable sentences are refused: too little to learn sounds from")
     longest_s: float = Field(60.0, gt=0, description="longer clips are not trained on (alignment takes them), seconds")
@@ -47,6 +49,7 @@ class TrainParams(Params):
     leaves: int = Field(800, ge=1, description="most tied states")
     gaussians: int = Field(6000, ge=1, description="Gaussians of the tied states; fewer where frames are few")
     seed: int = Field(1, description="chooses the sample of a corpus above max_hours; nothing else is drawn by chance")
+    device: str = Field("cpu", pattern=DEVICES, description="`cpu`, `cuda` (the GPU image), or `torch`: as cuda, on the CPU")
     work: str = Field("", description="folder for checkpoints; empty: beside the output", json_schema_extra=RUNTIME)
 
 
@@ -110,7 +113,8 @@ def run(ctx: Context[TrainParams]) -> None:
         raise StageError(f"{len(utterances)} sentences whose text fits their sound; training needs {given.min_sentences}")
     plan = Plan(leaves=given.leaves, tied_gaussians=given.gaussians)
     seconds = {s.id: s.duration_s for s in kept}
-    estimator = Estimator(utterances, len(speller.units), shape.shift / RATE, plan, threads_of(ctx.workers))
+    engine = engine_of(given.device, threads_of(ctx.workers))
+    estimator = Estimator(utterances, len(speller.units), shape.shift / RATE, plan, engine)
     work = Checkpoints(ctx, digest([names, asdict(plan)]))
     before = work.last()
     if before is not None and not ctx.quiet:
@@ -131,7 +135,7 @@ def run(ctx: Context[TrainParams]) -> None:
         "hours": round(hours, 4),
         "tied_states": final.tree.leaves,
         "gaussians": len(final.acoustics.mixtures.weight),
-        "scores": usual_scores(utterances, final, shape.shift / RATE),
+        "scores": usual_scores(engine, utterances, final, shape.shift / RATE),
     }
     ctx.metrics |= about
     Model(shape, topology, speller, final.plain, final.acoustics, final.tree, about).save(ctx.path("model/model.json").parent)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from words import kernels
-from words.decode import Density, best_path, quietness, squared, table
+from words.decode import Density, Utterance, best_path, squared, table
 from words.gmm import Mixtures, Sums, grow, single, update
 from words.graph import SILENCE, Topology, build
 from words.score import free_loop
@@ -55,11 +55,12 @@ def test_the_path_is_the_best_of_all_paths() -> None:
     go = np.log(rng.random(9)).astype(np.float32)
     x = rng.normal(size=(size, frames)).astype(np.float32)
     change = rng.normal(size=frames).astype(np.float32)
-    quiet = rng.normal(size=frames).astype(np.float32)
-    path, total = best_path(squared(x), trellis, pdf, Density(*m.density(), stay, go), change, quiet)
+    utterance = Utterance(x, trellis, change)
+    path, total = best_path(utterance, pdf, Density(*m.density(), stay, go))
 
     obs = terms(m, x)
-    obs[SILENCE * 3 : SILENCE * 3 + 3] += quiet
+    assert np.abs(utterance.quiet).max() > 0.5
+    obs[SILENCE * 3 : SILENCE * 3 + 3] += utterance.quiet
     arcs = {
         (int(trellis.source[k]), s): float(trellis.weight[k] + go[pdf[trellis.source[k]]]) + 1j * float(trellis.crossing[k])
         for s in range(len(pdf))
@@ -93,13 +94,13 @@ def test_a_band_that_holds_the_path_changes_nothing_and_one_that_does_not_finds_
     density = Density(*m.density(), half, half)
     x = rng.normal(size=(5, 90)).astype(np.float32)
     none = np.zeros(90, np.float32)
-    v, quiet = squared(x), quietness(x[0])
-    path, total = best_path(v, trellis, pdf, density, none, quiet)
-    again, same = best_path(v, trellis, pdf, density, none, quiet, near=path, width=6)
+    utterance = Utterance(x, trellis, none)
+    path, total = best_path(utterance, pdf, density)
+    again, same = best_path(utterance, pdf, density, near=path, width=6)
     assert (again == path).all() and same == pytest.approx(total)
-    given, too = best_path(v, trellis, pdf, density, none, quiet, known=table(v, np.arange(12), density))
+    given, too = best_path(utterance, pdf, density, known=table(squared(x), np.arange(12), density))
     assert (given == path).all() and too == pytest.approx(total)
-    _, lost = best_path(v[:10], trellis, pdf, density, none[:10], quiet[:10])
+    _, lost = best_path(Utterance(x[:, :10], trellis, none[:10]), pdf, density)
     assert lost < kernels.IMPOSSIBLE / 2, "18 states do not fit in 10 frames"
     assert trellis.shortest == 18
 
@@ -113,8 +114,7 @@ def test_every_word_is_on_every_path_and_pauses_only_where_they_may_be() -> None
         x = np.random.default_rng(seed).normal(size=(4, 60)).astype(np.float32)
         m = mixtures(rng, 12, 4)
         half = np.full(12, np.log(0.5), np.float32)
-        none = np.zeros(60, np.float32)
-        path, _ = best_path(squared(x), trellis, pdf, Density(*m.density(), half, half), none, none)
+        path, _ = best_path(Utterance(x, trellis, np.zeros(60, np.float32)), pdf, Density(*m.density(), half, half))
         order = [int(w) for w, _ in itertools.groupby(trellis.word[path]) if w >= 0]
         assert order == [0, 1, 2]
         said = [int(trellis.unit[path[i]]) for i in np.flatnonzero(np.diff(trellis.token[path], prepend=-1))]

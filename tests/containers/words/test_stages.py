@@ -86,6 +86,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = write_folder(base / "in", [(u.row(), u.audio) for u in utterances])
     trained = run("train", [str(folder)], base / "model", SMALL)
     aligned = run("align", [str(folder), f"model={trained.folder}"], base / "out")
+    assert not aligned.success["ledger"]["rejected"]
     return Corpus(utterances, folder, trained, aligned)
 
 
@@ -176,7 +177,7 @@ def test_what_cannot_be_aligned_is_counted_with_its_reason(corpus: Corpus, tmp_p
         ],
     }
     folder = write_folder(tmp_path / "in", [(good.row(), good.audio), *(r for some in rows.values() for r in some)])
-    done = run("align", [str(folder), f"model={corpus.trained.folder}"], tmp_path / "out", {"longest_s": 600.0})
+    done = run("align", [str(folder), f"model={corpus.trained.folder}"], tmp_path / "out", {"unaligned": 4.0})
     reasons: dict[str, int] = {}
     for row in done.rows("rejections"):
         reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1

@@ -4,7 +4,8 @@
 
 Each aligner's `train` and `align` run on each corpus, in their own environments; an aligner that is not here (`mfa` neither on
 PATH nor named by SPEECHMILL_MFA) is left out, and the table says so. Stages that have run on the same corpus with the same code
-are not run again, so a long run may be done in parts. Prints the tables and keeps them in bench/results/words-known-answers.md.
+are not run again, and `--keep` keeps what was found of other corpora, so a long run may be done in parts. Prints the tables and
+keeps them in bench/results/words-known-answers.md.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "containers"), str(HERE.parents[2] / "containers/stagekit")]
@@ -21,7 +24,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "containers"), str(HERE.
 from pipeline import REPO, StageFailed, rows, run_stage  # noqa: E402
 from word_aligners import ALIGNERS, machine, missing  # noqa: E402
 from word_corpora import SPOKEN, Utterance, digits, real, swapped, synthetic, write  # noqa: E402
-from word_figures import WITHIN_MS, Errors, Summary, against_each_other, against_truth, by_sentence, summary, swap_auc  # noqa: E402
+from word_figures import WITHIN_MS, Errors, against_each_other, against_truth, by_sentence, summary, swap_auc  # noqa: E402
 
 RESULT = REPO / "bench" / "results" / "words-known-answers.md"
 SWAPPED_SHARE = 0.3
@@ -43,6 +46,22 @@ class Measured:
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     """Stage → wall and CPU seconds, of the run that made the output."""
     swaps: tuple[float, int, int] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What is kept of it."""
+        return {
+            "starts": _kept(self.errors.starts), "ends": _kept(self.errors.ends), "unaligned": self.unaligned,
+            "seconds": self.seconds, "swaps": self.swaps,
+        }  # fmt: skip
+
+
+def _kept(errors: list[float]) -> dict[str, Any] | None:
+    found = summary(errors)
+    return None if found is None else {k: _round(v) for k, v in asdict(found).items()}
+
+
+def _round(value: Any) -> Any:
+    return [_round(v) for v in value] if isinstance(value, tuple) else round(value, 4)
 
 
 def corpus(name: str, n: int, work: Path) -> list[Utterance]:
@@ -77,40 +96,32 @@ def _seconds(folder: str) -> dict[str, float]:
     return {"wall": run["wall_s"], "cpu": run["cpu_s"]}
 
 
-HEAD = "| corpus | aligner | n | mean ms | median ms | bias ms | " + " | ".join(f"≤ {b}" for b in WITHIN_MS) + " |"
-RULE = "|" + "---|" * (6 + len(WITHIN_MS))
+HEAD = "| corpus | aligner | n | mean ms | median ms | bias ms | its median | " + " | ".join(f"≤ {b}" for b in WITHIN_MS) + " |"
+RULE = "|" + "---|" * (7 + len(WITHIN_MS))
 
 
-def line(name: str, aligner: str, n: str, figures: Summary | None) -> str:
+def line(name: str, aligner: str, of: dict[str, Any]) -> str:
     """A row of a table of errors."""
-    if figures is None:
-        return f"| {name} | {aligner} | {n} |" + " – |" * (3 + len(WITHIN_MS))
-    shares = " | ".join(f"{100 * share:.1f}" for share in figures.within)
-    return f"| {name} | {aligner} | {n} | {figures.mean_ms:.1f} | {figures.median_ms:.1f} | {figures.bias_ms:+.1f} | {shares} |"
+    shares = " | ".join(f"{100 * share:.1f}" for share in of["within"])
+    figures = f"{of['mean_ms']:.1f} | {of['median_ms']:.1f} | {of['bias_ms']:+.1f} | {of['typical_ms']:+.1f}"
+    return f"| {name} | {aligner} | {of['n']} | {figures} | {shares} |"
 
 
-def markdown(found: dict[str, dict[str, Measured]], sizes: dict[str, tuple[int, float]], absent: dict[str, str]) -> str:
+def markdown(records: dict[str, dict[str, Any]], absent: dict[str, str]) -> str:
     """The tables."""
     parts = ["# Word times of known answers", ""]
-    parts += [f"Measured on {machine()}. `make known-answers` makes this; tests/known_answers/README.md describes the corpora."]
+    parts += ["`make known-answers` makes this; tests/known_answers/README.md describes the corpora."]
     parts += [f"\n**Not measured: {name}** ({why})." for name, why in absent.items()]
     parts += ["\nErrors are aligner minus truth; shares are per cent of the n boundaries that were aligned and have a truth.\n"]
     for side in ("starts", "ends"):
         parts += [f"## Word {side}\n", HEAD, RULE]
-        for name, by in found.items():
-            for aligner, measured in by.items():
-                errors: list[float] = getattr(measured.errors, side)
-                if measured.errors.words:
-                    parts.append(line(TITLES[name], aligner, str(len(errors)), summary(errors)))
+        for name, record in records.items():
+            parts += [line(TITLES[name], aligner, of[side]) for aligner, of in record["by"].items() if of[side]]
         parts.append("")
     parts += ["## Aligners against each other (first minus second, words that both aligned)\n", HEAD, RULE]
-    for name, by in found.items():
-        if len(by) == 2:
-            first, second = by
-            difference = against_each_other(by[first].words, by[second].words)
-            for side in ("starts", "ends"):
-                values: list[float] = getattr(difference, side)
-                parts.append(line(f"{TITLES[name]}, {side}", f"{first} – {second}", str(len(values)), summary(values)))
+    for name, record in records.items():
+        for side, of in (record["apart"] or {}).items():
+            parts.append(line(f"{TITLES[name]}, {side}", " – ".join(record["by"]), of))
     parts += ["\n## Sentences\n"]
     parts += [
         f"AUC: chance that a right sentence's score (mean of its words') is over a wrong one's; {SWAPPED_SHARE:.0%} of texts "
@@ -118,14 +129,14 @@ def markdown(found: dict[str, dict[str, Measured]], sizes: dict[str, tuple[int, 
         "| corpus | sentences | audio s | aligner | not aligned | AUC (right, wrong) | train wall s (CPU) | align wall s (CPU) |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, by in found.items():
-        count, seconds = sizes[name]
-        for aligner, measured in by.items():
-            told = "–" if measured.swaps is None else "{:.3f} ({}, {})".format(*measured.swaps)
-            took = [f"{measured.seconds[s]['wall']:.0f} ({measured.seconds[s]['cpu']:.0f})" for s in ("train", "align")]
-            of = f"| {TITLES[name]} | {count} | {seconds:.0f} | {aligner} | {measured.unaligned}"
-            parts.append(f"{of} | {told} | {' | '.join(took)} |")
-    return "\n".join(parts) + "\n"
+    for name, record in records.items():
+        for aligner, of in record["by"].items():
+            told = "–" if of["swaps"] is None else "{:.3f} ({}, {})".format(*of["swaps"])
+            took = [f"{of['seconds'][s]['wall']:.0f} ({of['seconds'][s]['cpu']:.0f})" for s in ("train", "align")]
+            head = f"| {TITLES[name]} | {record['sentences']} | {record['audio_s']:.0f} | {aligner} | {of['unaligned']}"
+            parts.append(f"{head} | {told} | {' | '.join(took)} |")
+    machines = sorted({f"{record['date']}: {record['machine']}" for record in records.values()})
+    return "\n".join([*parts, "", *machines]) + "\n"
 
 
 def main() -> None:
@@ -136,25 +147,38 @@ def main() -> None:
     p.add_argument("--aligners", default=",".join(ALIGNERS))
     p.add_argument("--utterances", type=int, default=200, help="of each synthetic corpus")
     p.add_argument("--no-swaps", action="store_true")
+    p.add_argument("--keep", action="store_true", help="keep what is known of corpora that are not run now")
     p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers" / "words")
     p.add_argument("--out", type=Path, default=RESULT)
     a = p.parse_args()
     absent = {name: why for name in a.aligners.split(",") if (why := missing(name))}
-    found: dict[str, dict[str, Measured]] = {}
-    sizes: dict[str, tuple[int, float]] = {}
+    kept = a.out.with_suffix(".json")
+    records: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if a.keep and kept.exists() else {}
     for name in a.only.split(","):
         work = a.work / f"{name}-{a.utterances}"
         utterances = corpus(name, a.utterances, work)
-        sizes[name] = len(utterances), sum(u.duration_s for u in utterances)
+        found: dict[str, Measured] = {}
         for aligner in (x for x in a.aligners.split(",") if x not in absent):
             print(f"{name}: {aligner}", file=sys.stderr, flush=True)
             try:
-                found.setdefault(name, {})[aligner] = measure(aligner, utterances, work, not a.no_swaps)
+                found[aligner] = measure(aligner, utterances, work, not a.no_swaps)
             except StageFailed as failed:
                 print(f"{name}: {aligner} failed: {failed}", file=sys.stderr, flush=True)
                 absent[f"{aligner} on {name}"] = str(failed).splitlines()[-1][-300:]
-    text = markdown(found, sizes, absent)
-    a.out.parent.mkdir(parents=True, exist_ok=True)
+        apart = None
+        if len(found) == 2:
+            one, other = found.values()
+            difference = against_each_other(one.words, other.words)
+            apart = {side: s for side in ("starts", "ends") if (s := _kept(getattr(difference, side)))}
+        records[name] = {
+            "sentences": len(utterances), "audio_s": round(sum(u.duration_s for u in utterances), 1), "apart": apart,
+            "by": {aligner: measured.record() for aligner, measured in found.items()},
+            "date": time.strftime("%Y-%m-%d"), "machine": machine(),
+        }  # fmt: skip
+        records = {n: records[n] for n in TITLES if n in records}
+        a.out.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = markdown(records, absent)
     a.out.write_text(text, encoding="utf-8")
     print(text)
     for name, why in absent.items():

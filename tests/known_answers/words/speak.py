@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from scipy.signal import resample_poly
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from espeak import Voice  # noqa: E402
-from signal_tools import RATE, load, mix_at_snr, pink_noise, room, save  # noqa: E402
+from signal_tools import RATE, mix_at_snr, pink_noise, room  # noqa: E402
 
 VARIANTS = (
     "m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f4", "croak", "klatt", "klatt2", "klatt3", "Andy", "Annie", "Denis",
@@ -38,7 +39,7 @@ SPEED, PITCH = (130, 210), (30, 70)
 PAD_S, SNR_DB = (0.1, 0.5), (15.0, 40.0)
 ROOM_SHARE, ROOM_RT60_S, ROOM_DIRECT_DB = 0.25, 0.4, 6.0
 WORDS = (3, 20)
-PUNCTUATION = ".,;:!?\"“”„«»()…—–¿¡।-"
+PUNCTUATION = '.,;:!?"“”„«»()…—–¿¡।-'
 
 
 def spoken_pieces(text: str) -> list[tuple[int, int]]:
@@ -113,13 +114,13 @@ def _write(
 ) -> dict[str, object]:
     lead, tail = (np.zeros(int(rate * rng.uniform(*PAD_S)), np.float32) for _ in range(2))
     raw = np.concatenate([lead, wave, tail])
-    with tempfile.TemporaryDirectory() as folder:  # ffmpeg's resampler is linear-phase: times stay
-        soundfile.write(Path(folder) / "raw.wav", raw * (0.5 / np.abs(raw).max()), rate, subtype="PCM_16")
-        samples = load(Path(folder) / "raw.wav")
+    common = math.gcd(RATE, rate)
+    samples = resample_poly(raw * (0.5 / np.abs(raw).max()), RATE // common, rate // common)  # linear phase: times stay
+    samples = samples.astype(np.float32)
     if rng.random() < ROOM_SHARE:
         samples = room(samples, noise, ROOM_RT60_S, ROOM_DIRECT_DB)[: len(samples)]
     samples = mix_at_snr(samples, pink_noise(len(samples), noise), rng.uniform(*SNR_DB), np.abs(samples) > 0.01)
-    save(path, samples, "-bitexact")
+    soundfile.write(path, np.clip(samples, -1, 1), RATE, subtype="PCM_16")
     off = len(lead) / rate
     times = [[a, b, round(off + start, 5), round(off + end, 5)] for a, b, start, end in words]
     return {"duration_s": len(samples) / RATE, "words": times}

@@ -39,7 +39,7 @@ def test_planted_errors_are_measured() -> None:
     assert errors.starts == pytest.approx([25.0, -50.0]) and errors.ends == pytest.approx([0.0, 200.0])
     starts = summary(errors.starts)
     assert starts is not None and starts.n == 2
-    assert (starts.mean_ms, starts.median_ms, starts.bias_ms) == pytest.approx((37.5, 37.5, -12.5))
+    assert (starts.mean_ms, starts.median_ms, starts.bias_ms, starts.typical_ms) == pytest.approx((37.5, 37.5, -12.5, -12.5))
     assert starts.within == (0.0, 0.5, 1.0, 1.0)
     assert summary([]) is None
 

@@ -58,18 +58,19 @@ def write(folder: Path, utterances: list[Utterance]) -> Path:
 
 
 def synthetic(language: str, n: int, folder: Path, seed: int = 1) -> list[Utterance]:
-    """Sentences of Common Voice said by eSpeak NG: exact times. `speak.py` makes them, as a program of its own."""
+    """Sentences of Common Voice said by eSpeak NG: exact times. `speak.py` makes them, as a program of its own, once a folder."""
     lines = sorted({clip.text for clip in english_clips()} if language == "en" else set(_foreign_sentences(language)))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "sentences.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    subprocess.run(
-        [
-            sys.executable, str(HERE / "speak.py"), str(folder), str(folder / "sentences.txt"),
-            "--language", VOICES.get(language, language), "--utterances", str(n), "--seed", str(seed),
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    program = HERE / "speak.py"
+    options = ["--language", VOICES.get(language, language), "--utterances", str(n), "--seed", str(seed)]
+    made_of = hashlib.sha256("\n".join([program.read_text(encoding="utf-8"), *options, *lines]).encode()).hexdigest()
+    stamp = folder / "made-of"
+    if not stamp.exists() or stamp.read_text() != made_of:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "sentences.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        command = [sys.executable, str(program), str(folder), str(folder / "sentences.txt"), *options]
+        subprocess.run(command, check=True, capture_output=True)
+        stamp.write_text(made_of)
     out = []
     for name, said in json.loads((folder / "truth.json").read_text(encoding="utf-8")).items():
         times = {a: (start, end) for a, _, start, end in said["words"]}

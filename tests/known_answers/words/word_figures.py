@@ -35,6 +35,9 @@ class Summary:
     mean_ms: float
     median_ms: float
     bias_ms: float
+    """Mean of the signed errors."""
+    typical_ms: float
+    """Their median: what is left of the bias without a few large errors."""
     within: tuple[float, ...]
     """Shares within WITHIN_MS, 0–1."""
 
@@ -87,7 +90,8 @@ def summary(errors: Sequence[float]) -> Summary | None:
     signed = np.asarray(errors)
     size = np.abs(signed)
     within = tuple(float(np.mean(size <= bound + GRID_MS)) for bound in WITHIN_MS)
-    return Summary(len(signed), float(size.mean()), float(np.median(size)), float(signed.mean()), within)
+    mean, median = float(size.mean()), float(np.median(size))
+    return Summary(len(signed), mean, median, float(signed.mean()), float(np.median(signed)), within)
 
 
 def sentence_score(rows: Sequence[Mapping[str, Any]]) -> float:

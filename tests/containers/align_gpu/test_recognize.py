@@ -46,6 +46,20 @@ def test_words_have_times_in_order(decoder: CtcDecoder, reading: NDArray[np.floa
         assert decoder.hear(np.zeros(n, np.float32)) == []
 
 
+@pytest.mark.parametrize("saved", ["layer"], indirect=True)
+def test_it_is_told_of_the_document_if_asked(saved: Saved, decoder: CtcDecoder, reading: NDArray[np.float32]) -> None:
+    """Random weights hear letters at random: of a document's words, the ones that such letters spell are preferred."""
+    choice = Choice(str(saved.path), saved.sha256)
+    document = [w.word for w in decoder.hear(reading)][:40]
+    told, alone = (make_recognizer("torchaudio", "de", choice, biases) for biases in (True, False))
+    assert told.biases and not alone.biases
+    heard = told.biased(document).hear(reading)
+    assert alone.biased(document).transcribe(reading) == decoder.transcribe(reading)
+    known = [h.word in document for h in heard]
+    other = told.biased(["zzz"]).transcribe(reading)
+    assert np.mean(known) > np.mean([w in document for w in other]) and all(h.end_s >= h.start_s for h in heard)
+
+
 def test_greedy_writes_what_the_frames_say() -> None:
     tokens = Tokens.of(["-", "|", *"abc"])
     likely = "||aa-ab|-|c--c|"

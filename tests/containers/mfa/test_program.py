@@ -86,6 +86,8 @@ def test_a_run_that_hangs_every_time_is_an_error_and_one_that_computes_is_left_a
         program.run(["align"], tmp_path, quiet=True)
     busy = "i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done"
     monkeypatch.setenv(program.VARIABLE, str(script(tmp_path / "mfa", busy)))
+    monkeypatch.setattr(program, "STALL_S", 1.0)
+    monkeypatch.setattr(program, "STALL_CPU_S", 0.0)  # any at all: on a busy machine it may get a hundredth of a core
     (tmp_path / "busy").mkdir()
     program.run(["align"], tmp_path / "busy", quiet=True)
 

@@ -128,7 +128,8 @@ def recognize(audio: Path) -> dict[str, float]:
 
 def child(*argv: str) -> dict[str, float]:
     """Run this file in a process of its own; what it printed."""
-    done = subprocess.run([sys.executable, __file__, *argv], check=True, capture_output=True, text=True)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as the stage's workers have it
+    done = subprocess.run([sys.executable, __file__, *argv], check=True, capture_output=True, text=True, env=env)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -88,8 +88,8 @@ def make_harvest(settings: Settings, language: SpokenLanguage) -> DAG:
 
         @task
         def sentences(folders: Any) -> list[str]:
-            """Only a returned list can be mapped over."""
-            return list(folders)
+            """Only a returned list can be mapped over. Airflow gives what a group of one shard made as it is, not in a list."""
+            return [folders] if isinstance(folders, str) else list(folders)
 
         @task_group
         def placed(folder: str, model: str) -> Any:

@@ -40,6 +40,11 @@ def test_a_shard_without_keywords_skips_nothing_else_and_nothing_slips_past_the_
     assert set(rules.values()) == {TriggerRule.ALL_SUCCESS, TriggerRule.NONE_FAILED}
 
 
+def test_a_month_of_one_shard_is_a_list_of_one(bag: Any) -> None:
+    sentences = bag.dags[HARVEST].task_dict["sentences"].python_callable
+    assert sentences("file:///a") == ["file:///a"] and sentences(iter(["file:///a", "file:///b"])) == ["file:///a", "file:///b"]
+
+
 def test_the_policy_travels_as_content(bag: Any) -> None:
     assert bag.dags[RELEASE].task_dict["split"].stage_params["policy"] == load_policy(REPO / "config", "spoken_words")
 

@@ -33,6 +33,10 @@ from stagekit.tables import SAMPLE_RATE
 FOUND_SHARE = 0.1
 """Of the words heard: where fewer lie in any stretch of the text, the text is not the recording's."""
 
+SPARSE_SHARE, SPARSE_RUN = 0.25, 8
+"""Where fewer than this are found, as much as a recogniser may write of cognates in another language ("liberté, justice" over an
+English text), a row needs so many words. Of a text that covers a part of its recording only, rows are longer by far."""
+
 
 class AlignParams(Params):
     """What is accepted."""
@@ -138,7 +142,9 @@ def align_document(job: Job) -> Aligned:
             return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
         least = job.params.min_score, job.params.min_score - (HEARD_MARGIN if job.by_itself else 0.0)
         doubted = doubts(placed, pairs, job.heard) if job.by_itself else None
-        accepted, refused = accept(placed, words, spans, least, job.params.min_run, doubted)
+        sparse = len(anchored) < SPARSE_SHARE * len(job.heard)
+        min_run = max(job.params.min_run, SPARSE_RUN) if sparse else job.params.min_run
+        accepted, refused = accept(placed, words, spans, least, min_run, doubted)
         speech = job.speech
         if job.by_itself:
             others = unexplained(pairs, job.heard, [w for run in accepted for w in run])

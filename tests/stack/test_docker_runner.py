@@ -92,7 +92,7 @@ def test_stop_ends_the_container_and_nothing_is_visible(settings: Settings, sour
     )
     assert runner.run(fetch, lambda _: None).code == 0
     receipt = json.loads((tmp_path / "warehouse/f.json").read_text())
-    assert receipt["rows"] == {"items": 1, "recordings": 1, "documents": 1, "rejections": 0}, "a worker in a container works"
+    assert receipt["rows"] == {"items": 1, "recordings": 1, "documents": 1}, "a worker in a container works"
     fetched = receipt["output"]
     hear = StageCall("align", "recognize", [fetched], f"{settings.root}/hear", {}, f"{settings.root}/h.json", 1)
     ended: list[Any] = []
@@ -102,7 +102,7 @@ def test_stop_ends_the_container_and_nothing_is_visible(settings: Settings, sour
     while not left():
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    time.sleep(3)
+    time.sleep(1)
     runner.stop()
     thread.join(30)
     assert ended and ended[0].code in (143, 137) and not ended[0].final

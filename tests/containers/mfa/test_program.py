@@ -102,6 +102,7 @@ def test_a_signal_to_the_stage_ends_all_that_the_program_started(tmp_path: Path,
         "from pathlib import Path\n"
         "from mfa import program\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         "program.GRACE_S = 0.2\n"
         f"program.run(['train'], Path({str(tmp_path)!r}), quiet=True)\n"
     )

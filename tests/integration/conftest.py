@@ -98,6 +98,11 @@ class World:
         return "\n".join(lines) or str(self.states(dag_id, run_id))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of stopping stop the one Airflow that all share: they come last."""
+    items.sort(key=lambda item: Path(item.path).name == "test_server.py")
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Airflow with the shipped DAGs; the registry's entry takes its months from folders."""

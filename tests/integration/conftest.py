@@ -23,6 +23,8 @@ SPOKEN, SPOKEN_RELEASE = "spoken_words_harvest__ru", "spoken_words_release__ru"
 WAIT_S = 1500.0
 """Longest wait for a run: under two minutes on an idle two-core machine, far more on one that does other things too."""
 
+ANSWERED = ("success", "failed", "skipped", "up_for_retry")
+
 
 def last_month() -> str:
     """The key that the schedule fires for today."""
@@ -85,11 +87,15 @@ class World:
     def answer(self, run_id: str, option: str) -> None:
         """Answer the approval of a release as a person does: not within the second in which the question was put.
 
-        Airflow 3.3.2's scheduler takes a task that resumes before it has seen it park for one that failed.
+        Airflow 3.3.2's scheduler takes a task that resumes before it has seen it park for one that failed; then it asks again.
         """
-        time.sleep(5)
         path = f"/dags/{RELEASE}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
-        self.api.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+        for _ in range(3):
+            time.sleep(5)
+            self.api.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+            if self.until(lambda: (s := self.states(RELEASE, run_id).get("approve")) in ANSWERED and s) != "up_for_retry":
+                return
+            self.until_state(run_id, "approve", "awaiting_input")
 
     def why(self, dag_id: str, run_id: str) -> str:
         """Logs of the failed tasks of a run."""

@@ -24,14 +24,13 @@ patch number. Clear tasks of a run that failed; never clear a run that published
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param, dag
+from airflow.sdk import DAG, dag
 
-from operators import keys
 from operators.approval import ReleaseApproval
-from operators.registry import APPROVALS, Language, load_languages, load_policy
+from operators.registry import Language, load_languages, load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
-from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly, release_form
 
 DATASET = "peoples_speech"
 WORK = "{{ work(dag_run, params) }}"
@@ -44,17 +43,6 @@ QUESTION = """
 
 Work folder: `{{ work(dag_run, params) }}`; verdict and Data Docs: `{{ reports(dag_run, params) }}/release`
 """
-
-
-def form(language: Language) -> dict[str, Param]:
-    """The trigger form."""
-    return {
-        "version": Param("", type="string", pattern=keys.VERSION_PATTERN, title="Version", section="What",
-                         description="`YYYY.MM.<patch>`, or `YYYY.MM` to wait for that month. Empty with a partition key."),
-        "dry_run": Param(False, type="boolean", title="Dry run", section="How", description="Make everything, publish nothing."),
-        "approval": Param(language.approval, type="string", enum=list(APPROVALS), title="Approval", section="How",
-                          description="`required`: a person is asked before publishing. `auto`: nobody is."),
-    }  # fmt: skip
 
 
 def make_release(settings: Settings, language: Language) -> DAG:
@@ -73,7 +61,7 @@ def make_release(settings: Settings, language: Language) -> DAG:
         tags=["peoples-speech", "release", language.code],
         default_args=DEFAULT_ARGS,
         user_defined_macros=here.release_macros(),
-        params=form(language),
+        params=release_form(language),
     )
     def release() -> None:
         wait = SealSensor(task_id="wait", seal="{{ seal(dag_run, params) }}")

@@ -31,13 +31,12 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 
-from operators import keys
 from operators.approval import ReleaseApproval
-from operators.registry import APPROVALS, load_policy
+from operators.registry import load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
 from operators.spoken_words import DATASET, SpokenLanguage, load_spoken_languages
-from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly, release_form
 
 WORK, CLIPS = "{{ work(dag_run, params) }}", "{{ clips(dag_run, params) }}"
 VERSION = "{{ version(dag_run, params) }}"
@@ -55,19 +54,12 @@ Work folder: `{{ work(dag_run, params) }}`; verdict and Data Docs: `{{ reports(d
 """
 
 
-def form(language: SpokenLanguage) -> dict[str, Param]:
-    """The trigger form."""
-    return {
-        "version": Param("", type="string", pattern=keys.VERSION_PATTERN, title="Version", section="What",
-                         description="`YYYY.MM.<patch>`, or `YYYY.MM` to wait for that month. Empty with a partition key."),
-        "keywords": Param([], type="array", items={"type": "string"}, title="Keywords", section="What",
-                          description="An own list, a line each: words, words with `*` and `?`, phrases. Empty: every word."),
-        "min_clips": Param(None, type=["integer", "null"], minimum=1, title="Fewest clips", section="What",
-                           description="Of a keyword. Empty: the registry's, else 5."),
-        "dry_run": Param(False, type="boolean", title="Dry run", section="How", description="Make everything, publish nothing."),
-        "approval": Param(language.approval, type="string", enum=list(APPROVALS), title="Approval", section="How",
-                          description="`required`: a person is asked before publishing. `auto`: nobody is."),
-    }  # fmt: skip
+FIELDS = {
+    "keywords": Param([], type="array", items={"type": "string"}, title="Keywords", section="What",
+                      description="An own list, a line each: words, words with `*` and `?`, phrases. Empty: every word."),
+    "min_clips": Param(None, type=["integer", "null"], minimum=1, title="Fewest clips", section="What",
+                       description="Of a keyword. Empty: the registry's, else 5."),
+}  # fmt: skip
 
 
 def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
@@ -86,7 +78,7 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
         tags=["spoken-words", "release", language.code],
         default_args=DEFAULT_ARGS,
         user_defined_macros=here.release_macros(),
-        params=form(language),
+        params=release_form(language, FIELDS),
     )
     def release() -> None:
         wait = SealSensor(task_id="wait", seal="{{ seal(dag_run, params) }}")

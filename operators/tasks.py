@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pendulum
-from airflow.sdk import CronPartitionTimetable
+from airflow.sdk import CronPartitionTimetable, Param
 
 from operators import keys, paths, releases
 from operators.profiles import PROFILES, profile_name
-from operators.registry import Language, variant
+from operators.registry import APPROVALS, Language, variant
 from operators.runners import StageCall
 from operators.settings import Settings
 from operators.spoken_words import SpokenLanguage, release_of
@@ -114,6 +114,18 @@ class Pipeline:
     @property
     def _place(self) -> tuple[str, str, str]:
         return self.settings.root, self.dataset, self.language.code
+
+
+def release_form(language: Language | SpokenLanguage, own: Mapping[str, Param] | None = None) -> dict[str, Param]:
+    """The trigger form of a release DAG; ``own``: fields that only this dataset has."""
+    return {
+        "version": Param("", type="string", pattern=keys.VERSION_PATTERN, title="Version", section="What",
+                         description="`YYYY.MM.<patch>`, or `YYYY.MM` to wait for that month. Empty with a partition key."),
+        **(own or {}),
+        "dry_run": Param(False, type="boolean", title="Dry run", section="How", description="Make everything, publish nothing."),
+        "approval": Param(language.approval, type="string", enum=list(APPROVALS), title="Approval", section="How",
+                          description="`required`: a person is asked before publishing. `auto`: nobody is."),
+    }  # fmt: skip
 
 
 NEVER = pendulum.datetime(2200, 1, 1, tz="UTC")

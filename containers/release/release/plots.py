@@ -25,7 +25,6 @@ def draw_plots(figures: Figures, ledger: Mapping[str, Any], folder: Path) -> dic
     Returns:
         {file name: what it shows}.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = {
         "duration.png": ("Duration of clips, seconds", _histogram(figures.durations, DURATION_EDGES_S, "seconds")),
         "cer.png": (
@@ -35,6 +34,12 @@ def draw_plots(figures: Figures, ledger: Mapping[str, Any], folder: Path) -> dic
         "hours.png": ("Audio by config and split", _hours(figures)),
         "ledger.png": ("Where every second of input went", _ledger(ledger)),
     }
+    return save_plots(drawn, folder)
+
+
+def save_plots(drawn: Mapping[str, tuple[str, Figure]], folder: Path) -> dict[str, str]:
+    """Write file name → (title, figure) into ``folder``, the same bytes each time; file name → title."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, (title, figure) in drawn.items():
         figure.axes[0].set_title(title, loc="left", fontsize=10)
         figure.savefig(folder / name, dpi=110, metadata={"Software": None})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from release.plots import BLUE, SPLIT_COLOURS, plain_axes
+from release.plots import BLUE, SPLIT_COLOURS, plain_axes, save_plots
 from release.words.card import LENGTH_EDGES_S, WordFigures
 
 
@@ -18,17 +17,12 @@ def draw_word_plots(figures: WordFigures, folder: Path) -> dict[str, str]:
     Returns:
         {file name: what it shows}.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = {
         "length.png": ("How long the words last; what is longer than the axis is in its last bar", _length(figures)),
         "clips.png": ("Clips of each keyword, the most frequent first", _clips(figures)),
         "gender.png": ("Clips by split and gender as stated", _gender(figures)),
     }
-    for name, (title, figure) in drawn.items():
-        figure.axes[0].set_title(title, loc="left", fontsize=10)
-        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
-        plt.close(figure)
-    return {name: title for name, (title, _) in drawn.items()}
+    return save_plots(drawn, folder)
 
 
 def _length(figures: WordFigures) -> Figure:

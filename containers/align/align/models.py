@@ -92,7 +92,8 @@ def fetch(package: Package, archive: Path | None = None) -> bool:
         return False
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder(), prefix=".fetch-") as scratch:
-        source = archive or _download(package, Path(scratch) / "package.tgz")
+        elsewhere = "get the file elsewhere and run `python -m align.models FILE`"
+        source = archive or download(package.url, Path(scratch) / "package.tgz", elsewhere)
         if (real := sha256_file(source)) != package.sha256:
             raise StageError(f"{source}: sha256 is {real}, expected {package.sha256} ({package.url})")
         with tarfile.open(source) as tar:
@@ -111,18 +112,28 @@ def fetch(package: Package, archive: Path | None = None) -> bool:
     return True
 
 
-def _download(package: Package, to: Path) -> Path:
+def download(url: str, to: Path, instead: str, failure: type[StageError] = StageError, pause_s: float = 2.0) -> Path:
+    """Fetch a file, in a few tries.
+
+    Args:
+        url: where it is.
+        to: where it goes; what is there after a failure is not whole.
+        instead: what a person may do if it cannot be had.
+        failure: the error that is raised then.
+        pause_s: of waiting before the second try, and its powers before the others.
+
+    Raises:
+        StageError: ``failure``, if it cannot be had.
+    """
     for attempt in range(1, TRIES + 1):
         try:
-            with urllib.request.urlopen(package.url, timeout=TIMEOUT_S) as response, open(to, "wb") as out:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, open(to, "wb") as out:  # noqa: S310
                 shutil.copyfileobj(response, out)
             return to
         except OSError as error:
             if attempt == TRIES:
-                raise StageError(
-                    f"{package.url}: {error} ({TRIES} tries); get the file elsewhere and run `python -m align.models FILE`"
-                ) from error
-            time.sleep(2**attempt)
+                raise failure(f"{url}: {error} ({TRIES} tries); {instead}") from error
+            time.sleep(pause_s**attempt)
     raise AssertionError
 
 

@@ -17,14 +17,13 @@ import json
 import os
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from align.ctc.tokens import Tokens
+from align.models import download
 from align.models import folder as models_folder
 from stagekit.errors import StageError, UnavailableError
 from stagekit.storage import join, local_copy, resolve, sha256_file
@@ -40,7 +39,6 @@ LANGUAGES = {"VOXPOPULI_ASR_BASE_10K_" + code.upper(): code for code in ("de", "
 BUNDLES_URL = "https://download.pytorch.org/torchaudio/models/"
 FILES = ("config.json", "vocab.json", "preprocessor_config.json", "model.safetensors")
 SPECIAL = ("<s>", "</s>", "<unk>", "[UNK]", "[PAD]", "<pad>")
-TRIES, TIMEOUT_S = 4, 60
 
 
 @dataclass(frozen=True)
@@ -222,23 +220,13 @@ def _cached(name: str) -> Path:
 
 def _download(url: str, to: Path) -> Path:
     part = to.with_name(f".{to.name}.{os.getpid()}")
+    instead = f"put the file at {to} by hand, or name a checkpoint folder"
     try:
-        for attempt in range(1, TRIES + 1):
-            try:
-                with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, open(part, "wb") as out:  # noqa: S310
-                    while block := response.read(1 << 20):
-                        out.write(block)
-                os.replace(part, to)
-                return to
-            except OSError as error:
-                if attempt == TRIES:
-                    raise UnavailableError(
-                        f"{url}: {error} ({TRIES} tries); put the file at {to} by hand, or name a checkpoint folder"
-                    ) from error
-                time.sleep(2**attempt if "SPEECHMILL_BUNDLES_URL" not in os.environ else 0)
+        download(url, part, instead, UnavailableError, 0.0 if "SPEECHMILL_BUNDLES_URL" in os.environ else 2.0)
+        os.replace(part, to)
     finally:
         part.unlink(missing_ok=True)
-    raise AssertionError
+    return to
 
 
 def folder_digest(uri: str) -> str:

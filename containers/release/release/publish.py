@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from release.nemo import write_manifests
 from release.plots import draw_plots
 from release.policy import Policy, dump_policy
 from release.published import (
-    FORMAT,
     ReleaseParams,
     copy_index,
     identity,
@@ -33,11 +31,12 @@ from release.published import (
     provenance,
     releases_uri,
     write_json,
+    write_release,
 )
 from stagekit.folder import TableWriter
 from stagekit.inputs import Input
 from stagekit.stage import Context, StageError, stage
-from stagekit.storage import join, local_copy, resolve, sha256_file
+from stagekit.storage import join, local_copy, resolve
 from stagekit.tables import TABLES
 
 CARD_COLUMNS = (
@@ -151,28 +150,11 @@ def _build(
     write_credits(figures.credits, folder, release.title)
     (folder / "policy.yaml").write_text(dump_policy(policy), encoding="utf-8")
     write_json(folder / "ledger.json", ledger)
-    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-        name = file.relative_to(folder).as_posix()
-        if name not in sums:
-            sums[name] = sha256_file(file)
-    (folder / "checksums.sha256").write_text("".join(f"{s}  {n}\n" for n, s in sorted(sums.items())))
-    about = {
-        "format": FORMAT,
-        "dataset": p.dataset,
-        "language": p.language,
-        "version": p.version,
-        "parent": parent,
-        "batches": [{"key": pin["key"], "sha256": pin["sha256"]} for pin in pins],
-        "policy": {"name": policy.name, "version": policy.version, "sha256": sums["policy.yaml"]},
-        "stages": [provenance(made[name]) for name in sorted(made)],
-        "totals": _totals(figures),
-        "groups": split["metrics"]["groups"],
-        "warnings": list(p.warnings),
-        "checksums_sha256": sha256_file(folder / "checksums.sha256"),
-    }
-    about["published"] = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    write_json(folder / "release.json", about)
-    return identity((folder / "release.json").read_bytes())
+    named = {"name": policy.name, "version": policy.version}
+    return write_release(
+        folder, p, parent, pins, named, sums, stages=[provenance(made[name]) for name in sorted(made)],
+        totals=_totals(figures), groups=split["metrics"]["groups"], warnings=list(p.warnings),
+    )  # fmt: skip
 
 
 def _write_tables(ctx: Context[ReleaseParams], folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from release.shards import shards_uri
 from release.versions import VERSION, version_order
 from stagekit.inputs import SUCCESS, Input
 from stagekit.stage import RUNTIME, Params, StageError
-from stagekit.storage import join, local_copy, resolve
+from stagekit.storage import join, local_copy, resolve, sha256_file
 
 FORMAT = 1
 """Version of ``release.json``."""
@@ -92,6 +94,42 @@ def provenance(made: Input) -> dict[str, Any]:
     success = made.success or {}
     params = {k: v for k, v in success["params"].items() if k != "root"}
     return {"stage": success["stage"], "fingerprint": success["fingerprint"], "params": params, "versions": success["versions"]}
+
+
+def write_release(
+    folder: Path, p: ReleaseParams, parent: Mapping[str, str] | None, pins: Sequence[Mapping[str, Any]],
+    policy: Mapping[str, Any], sums: Mapping[str, str], **about: Any,
+) -> str:
+    """Write ``checksums.sha256`` and, last, ``release.json``; the release's identity.
+
+    Args:
+        folder: all that is new of the release, ``policy.yaml`` among it.
+        p: of the publishing stage.
+        parent: of `parent_of`.
+        pins: the batches that are in it.
+        policy: name and version of what ``policy.yaml`` holds.
+        sums: path → sha256 of files whose digest is known: those that are linked in, and of those in the folder what was hashed.
+        about: what else ``release.json`` says.
+    """
+    every = dict(sums)
+    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+        if (name := file.relative_to(folder).as_posix()) not in every:
+            every[name] = sha256_file(file)
+    checksums = folder / "checksums.sha256"
+    checksums.write_text("".join(f"{s}  {n}\n" for n, s in sorted(every.items())), encoding="utf-8")
+    head = {
+        "format": FORMAT,
+        "dataset": p.dataset,
+        "language": p.language,
+        "version": p.version,
+        "parent": parent,
+        "batches": [{"key": pin["key"], "sha256": pin["sha256"]} for pin in pins],
+        "policy": {**policy, "sha256": every["policy.yaml"]},
+        "checksums_sha256": sha256_file(checksums),
+        "published": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+    }
+    write_json(folder / "release.json", head | about)
+    return identity((folder / "release.json").read_bytes())
 
 
 def move_latest(p: ReleaseParams, uri: str) -> None:

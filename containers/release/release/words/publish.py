@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +19,6 @@ import yaml
 from pydantic import Field
 
 from release.published import (
-    FORMAT,
     ReleaseParams,
     copy_index,
     identity,
@@ -31,6 +29,7 @@ from release.published import (
     provenance,
     releases_uri,
     write_json,
+    write_release,
 )
 from release.shards import ROW_GROUP, shards_uri
 from release.words import mswc, speech_commands
@@ -45,7 +44,7 @@ from stagekit.folder import TableWriter, read_files
 from stagekit.inputs import Input
 from stagekit.ledger import add_ledgers
 from stagekit.stage import Context, StageError, stage
-from stagekit.storage import join, local_copy, resolve, sha256_file
+from stagekit.storage import join, local_copy, resolve
 from stagekit.tables import TABLES
 
 OWN = (
@@ -158,31 +157,16 @@ def _build(
     plots = draw_word_plots(figures, folder / "figures")
     text = card(title, p.language, p.name, batches, p.parent, figures, ledger, warnings, plots, _policy(policy, split))
     (folder / "README.md").write_text(text, encoding="utf-8")
-    for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-        sums[file.relative_to(folder).as_posix()] = sha256_file(file)
-    (folder / "checksums.sha256").write_text("".join(f"{s}  {n}\n" for n, s in sorted(sums.items())), encoding="utf-8")
-    about = {
-        "format": FORMAT,
-        "dataset": p.dataset,
-        "language": p.language,
-        "version": p.version,
-        "parent": parent,
-        "batches": [{"key": pin["key"], "sha256": pin["sha256"]} for pin in pins],
-        "policy": {"name": policy.name, "version": policy.version, "sha256": sums["policy.yaml"]},
-        "stages": [provenance(i) for name in OWN for i in made[name]],
-        "totals": {
-            "clips": figures.total,
-            "clips_s": float(figures.total),
-            "speech_s": round(sum(figures.speech_s.values()), 3),
-            "keywords": len(figures.by_word),
-            "parts": {split: {"clips": n, "speakers": len(figures.speakers[split])} for split, n in figures.clips.items()},
-        },
-        "warnings": warnings,
-        "checksums_sha256": sha256_file(folder / "checksums.sha256"),
-        "published": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+    totals = {
+        "clips": figures.total,
+        "clips_s": float(figures.total),
+        "speech_s": round(sum(figures.speech_s.values()), 3),
+        "keywords": len(figures.by_word),
+        "parts": {split: {"clips": n, "speakers": len(figures.speakers[split])} for split, n in figures.clips.items()},
     }
-    write_json(folder / "release.json", about)
-    return identity((folder / "release.json").read_bytes()), parts
+    stages = [provenance(i) for name in OWN for i in made[name]]
+    named = {"name": policy.name, "version": policy.version}
+    return write_release(folder, p, parent, pins, named, sums, stages=stages, totals=totals, warnings=warnings), parts
 
 
 def _policy(policy: WordsPolicy, split: Mapping[str, Any]) -> str:

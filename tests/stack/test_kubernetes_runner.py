@@ -126,11 +126,11 @@ def at_work() -> None:
 
 
 def gone(cluster: Cluster) -> bool:
-    """Every pod was deleted, and no container of one is left."""
+    """Every pod was deleted, and no container of one is left or still to come."""
     import time
 
-    deadline = time.monotonic() + 20
-    while left() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while (any(node.is_alive() for node in cluster.nodes) or left()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return not cluster.pods and not left()
 

@@ -53,6 +53,8 @@ class Cluster:
     deleted: list[str] = field(default_factory=list)
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    nodes: list[threading.Thread] = field(default_factory=list)
+    """One per pod that was made; it ends when the pod's container has."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     version: int = 1
 
@@ -292,7 +294,8 @@ class _Handler(BaseHTTPRequestHandler):
         body["status"] = {"phase": "Pending"}
         self.cluster.pods[name] = body
         self.cluster.created.append(name)
-        _Node(self.cluster, body).start()
+        self.cluster.nodes.append(_Node(self.cluster, body))
+        self.cluster.nodes[-1].start()
         return body
 
     def _selected(self) -> list[dict[str, Any]]:

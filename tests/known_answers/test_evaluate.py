@@ -160,6 +160,14 @@ def test_a_click_at_the_end_is_no_speech() -> None:
     assert len(found.active) == 1 and found.active[0][1] == pytest.approx(1.5, abs=0.02)
 
 
+def test_rumble_beside_a_word_is_no_speech() -> None:
+    times = np.arange(3 * 16000) / 16000
+    sound = (1e-4 * np.random.default_rng(0).normal(size=len(times)) + 0.3 * np.sin(2 * np.pi * 40 * times)).astype(np.float32)
+    sound[16000:32000] += np.float32(0.1) * np.sin(2 * np.pi * 400 * times[:16000]).astype(np.float32)
+    ((start, end),) = measure(sound).active
+    assert start == pytest.approx(1.0, abs=0.05) and end == pytest.approx(2.0, abs=0.05)
+
+
 def test_readers_keep_their_side_and_all_are_listed() -> None:
     clips = [*english_clips(), *long_recordings()]
     assert len({c.reader for c in clips}) >= 198 and all(side(c.reader) in ("tune", "measure") for c in clips)

@@ -17,10 +17,14 @@ counts as *sharp*, and only then as truth, when all of this holds:
 * the speech goes on: of the half second after the rise at least `GOES_ON` lies over the upper mark. Speech does for most of it; a
   breath, or the noise of a microphone that is switched on, reaches it for a moment if at all.
 
+Seconds of speech are counted by levels above `SPEECH_HZ`: a microphone's rumble and the mains' hum have no voice in them, yet the
+level of one. Edges are measured on the signal as it is, since a filter would move them.
+
 The thresholds were set before the aligner was first run. The last three rules came after: a click at the end of a clip (of a
 reader who tunes) had been taken for its last word; and of 94 onsets of readers who measure, 8 were breaths, 0.5 to 1.2 s before a
 first word 15 to 25 dB louder (the last rule took out six that quiet did not part from the word). These rules take edges out of
-the truth, none in.
+the truth, none in. The filter came last: in clean readings 1 % of what had counted as speech was rumble before, after and between
+words.
 """
 
 from __future__ import annotations
@@ -29,8 +33,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.signal import butter, sosfiltfilt
 from signal_tools import FRAME, RATE, Signal, frame_levels, speech_level
 
+SPEECH_HZ = 150
+"""Lower edge of what is counted: a deep voice has its harmonics above it, the mains' first two are under it."""
 MIN_RANGE_DB = 25.0
 FLOOR_MARGIN_DB = 8.0
 SPEECH_MARGIN_DB = 15.0
@@ -98,11 +105,14 @@ def measure(clip: Signal) -> Speech:
     top = speech_level(clip)
     floor = max(float(np.percentile(levels, 5)), -75.0)
     # Speech for counting seconds: over the middle between floor and speech, yet never more than 25 dB under speech.
-    over = levels > max(top - 25.0, (floor + top) / 2 - 5.0)
+    voice = sosfiltfilt(butter(4, SPEECH_HZ, "high", fs=RATE, output="sos"), clip).astype(np.float32)
+    voiced, top_voiced = frame_levels(voice), speech_level(voice)
+    floor_voiced = max(float(np.percentile(voiced, 5)), -75.0)
+    over = voiced > max(top_voiced - 25.0, (floor_voiced + top_voiced) / 2 - 5.0)
     active = runs(smooth(_without_clicks(over), int(PAUSE_S / _STEP), int(BLIP_S / _STEP)))
     if not active:
         raise ValueError("no speech: nothing stands over the floor")
-    counted = [s for s in (_without_breath(levels, a, b, top) for a, b in active) if s]
+    counted = [s for s in (_without_breath(voiced, a, b, top_voiced) for a, b in active) if s]
     onset, sharp_onset = _edge(levels, active[0][0], floor, top, SHARP_START_S)
     backwards, sharp_offset = _edge(levels[::-1], len(levels) - active[-1][1], floor, top, SHARP_END_S)
     apart = _bursts_apart(over)

@@ -127,7 +127,7 @@ def align_document(job: Job) -> Aligned:
     """Search, place, accept and segment one document."""
     words = job.document.words
     heard_words = [h.word for h in job.heard]
-    pairs = find(heard_words, words)
+    pairs = find(heard_words, words, job.by_itself)
     if job.by_itself:
         pairs = sorted(pairs + near(heard_words, words, pairs))
     runs = chains(pairs, job.heard)

@@ -16,8 +16,13 @@ from rapidfuzz.distance import Levenshtein
 from align.search import SearchParams, search
 
 FIRST, SECOND = SearchParams(margin_bits=5.0), SearchParams(margin_bits=2.0)
-"""Less than the search asks for by itself: the sound has the last word. On the tuning side, in eight texts of something else,
-over other languages, and with added or missing paragraphs, nothing is found wrongly, even at 1 bit."""
+"""Of a recogniser that is biased to the document. Less than the search asks for by itself: the sound has the last word. On the
+tuning side, in eight texts of something else, over other languages, and with added or missing paragraphs, nothing is found
+wrongly, even at 1 bit."""
+FIRST_INDEPENDENT = SearchParams(margin_bits=20.0, independent=True)
+SECOND_INDEPENDENT = SearchParams(margin_bits=10.0, independent=True)
+"""Of one that knows nothing of it, whose every matched word is evidence: of right words as many are found at 5 and 2 bits, and at
+these nothing in texts of something else."""
 ROUNDS = 3
 """Looks at what is left over; each makes less be left over."""
 LEAST_WORDS = 5
@@ -40,11 +45,18 @@ NEAR_LETTERS, NEAR_WORDS = 5, 16
 Pair = tuple[int, int]
 
 
-def find(heard: Sequence[str], words: Sequence[str]) -> list[Pair]:
-    """Pairs (index heard, index in the text) of equal words, by index heard; no word heard twice."""
-    pairs = [(int(h), int(r)) for island in search(heard, words, FIRST) for h, r in island.pairs]
+def find(heard: Sequence[str], words: Sequence[str], independent: bool) -> list[Pair]:
+    """Pairs (index heard, index in the text) of equal words, by index heard; no word heard twice.
+
+    Args:
+        heard: what the recogniser wrote, in the order of time.
+        words: the text's.
+        independent: the recogniser knew nothing of the text.
+    """
+    first, second = (FIRST_INDEPENDENT, SECOND_INDEPENDENT) if independent else (FIRST, SECOND)
+    pairs = [(int(h), int(r)) for island in search(heard, words, first) for h, r in island.pairs]
     for _ in range(ROUNDS):
-        more = _left_over(heard, words, pairs)
+        more = _left_over(heard, words, pairs, second)
         if not more:
             break
         pairs += more
@@ -114,14 +126,14 @@ def _alike(heard: Sequence[str], words: Sequence[str], least: float = NEAR) -> l
     return [(h, r) for r, h in enumerate(most) if 2 * sum(falls[r]) >= len(words[r])]
 
 
-def _left_over(heard: Sequence[str], words: Sequence[str], pairs: Sequence[Pair]) -> list[Pair]:
+def _left_over(heard: Sequence[str], words: Sequence[str], pairs: Sequence[Pair], params: SearchParams) -> list[Pair]:
     """Pairs among the words of neither side that are in no pair."""
     h_at = _flatten(_left(len(heard), {h for h, _ in pairs}))
     r_at = _flatten(_left(len(words), {r for _, r in pairs}))
     # A word that occurs nowhere else parts two stretches, so that no match runs over a join.
     h_words = [heard[i] if i >= 0 else f"\0h{k}" for k, i in enumerate(h_at)]
     r_words = [words[i] if i >= 0 else f"\0r{k}" for k, i in enumerate(r_at)]
-    return [(h_at[int(h)], r_at[int(r)]) for island in search(h_words, r_words, SECOND) for h, r in island.pairs]
+    return [(h_at[int(h)], r_at[int(r)]) for island in search(h_words, r_words, params) for h, r in island.pairs]
 
 
 def _left(n: int, taken: set[int]) -> list[range]:

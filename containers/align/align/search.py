@@ -14,10 +14,12 @@ Words in, *islands* out: pairs of word ranges that say the same thing, with the 
    transcript words are taken, as a *repeated reading*, for which the evidence has to be longer.
 4. **Gaps.** Word-level dynamic programming (Gotoh 1982) between neighbouring matches.
 
-Evidence is counted in bits against the null model "a decoder that babbles trigrams of this very document", since the
-hypothesis comes from a recogniser biased to it. A matched word that follows a matched word is worth -log2 of the mean of the
+Evidence is counted in bits against the null model "a decoder that babbles trigrams of this very document", which is right
+for a recogniser that is biased to it. A matched word that follows a matched word is worth -log2 of the mean of the
 document's own p(w), p(w|previous word) and p(w|two previous words); any other matched word ``-log2 p(w)``. A stretch is
-accepted if its bits exceed the log2 of the number of places it might have lain in, plus a margin.
+accepted if its bits exceed the log2 of the number of places it might have lain in, plus a margin. Of a recogniser that knows
+nothing of the document (``independent``) the place itself is no reason for a word to follow another: the conditional
+probabilities are counted elsewhere in the document, and are p(w) where the context occurs nowhere else.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ class SearchParams:
         min_words: an island has at least so many matched words, or half of the longer side.
         gap_cells: largest rectangle, in cells, that dynamic programming fills (bytes of memory, 1 byte a cell).
         edge_words: an island that starts (ends) within so many words of both sequences' start (end) reaches it.
+        independent: the hypothesis comes from a recogniser that knows nothing of the transcript.
     """
 
     max_occurrences: int = 10
@@ -70,6 +73,7 @@ class SearchParams:
     min_words: int = 4
     gap_cells: int = 4_000_000
     edge_words: int = 5
+    independent: bool = False
 
 
 DEFAULT = SearchParams()
@@ -121,7 +125,7 @@ def search(hypothesis: Sequence[str], transcript: Sequence[str], params: SearchP
     n, m = len(hypothesis), len(transcript)
     if n == 0 or m == 0:
         return []
-    texts = _texts(hypothesis, transcript)
+    texts = _texts(hypothesis, transcript, params.independent)
     chosen = _Chosen(n, m, params, texts)
     pieces = _pieces(texts, params)
     rest = chosen.accept(pieces)
@@ -131,8 +135,8 @@ def search(hypothesis: Sequence[str], transcript: Sequence[str], params: SearchP
     return chosen.islands()
 
 
-def _texts(hypothesis: Sequence[str], transcript: Sequence[str]) -> _Texts:
-    """Word numbers and bits; probabilities are the transcript's own, since the decoder's model was made of it."""
+def _texts(hypothesis: Sequence[str], transcript: Sequence[str], independent: bool) -> _Texts:
+    """Word numbers and bits; probabilities are the transcript's own."""
     number: dict[str, int] = {}
     ref = np.fromiter((number.setdefault(w, len(number)) for w in transcript), dtype=np.int64, count=len(transcript))
     known = len(number)
@@ -143,11 +147,19 @@ def _texts(hypothesis: Sequence[str], transcript: Sequence[str]) -> _Texts:
     if len(ref) > 2:
         _, pair, pairs = np.unique(ref[:-1] * known + ref[1:], return_inverse=True, return_counts=True)
         _, triple, triples = np.unique(pair[:-1] * known + ref[2:], return_inverse=True, return_counts=True)
-        bigram = pairs[pair] / counts[ref[:-1]]
-        trigram = triples[triple] / pairs[pair[:-1]]
+        less = int(independent)  # the occurrence itself
+        bigram = _share(pairs[pair] - less, counts[ref[:-1]] - less, p[1:])
+        trigram = _share(triples[triple] - less, pairs[pair[:-1]] - less, bigram[1:])
         mixed[1] = (p[1] + bigram[0]) / 2
         mixed[2:] = (p[2:] + bigram[1:] + trigram) / 3
     return _Texts(hyp, ref, -np.log2(p), -np.log2(mixed))
+
+
+def _share(
+    part: npt.NDArray[np.int64], whole: npt.NDArray[np.float64], otherwise: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The shares, and what is given for one where the whole is 0."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), otherwise)
 
 
 def _pieces(t: _Texts, params: SearchParams) -> list[Pairs]:

@@ -60,7 +60,7 @@ def test_windows_give_each_token_at_most_one_place(n: int, data: st.DataObject) 
     drop = data.draw(st.sets(st.integers(0, n - 1), max_size=n // 4))
     heard = heard_at([w for i, w in enumerate(text) if i not in drop])
     duration = len(heard) * 0.4 + 1.0
-    made = windows(chains(find([h.word for h in heard], text), heard), n, duration)
+    made = windows(chains(find([h.word for h in heard], text, False), heard), n, duration)
     kept = [t for w in made for t in range(w.keep_first, w.keep_last)]
     assert len(kept) == len(set(kept))
     for w in made:
@@ -72,22 +72,32 @@ def test_windows_give_each_token_at_most_one_place(n: int, data: st.DataObject) 
 def test_a_paragraph_that_was_moved_starts_a_new_run() -> None:
     text = [f"w{i}" for i in range(80)]
     heard = heard_at(text[40:] + text[:40])
-    runs = chains(find([h.word for h in heard], text), heard)
+    runs = chains(find([h.word for h in heard], text, False), heard)
     assert [(run[0].token, run[-1].token) for run in runs] == [(40, 79), (0, 39)]
 
 
-def test_what_changed_places_inside_a_stretch_is_found_in_a_second_look() -> None:
+@pytest.mark.parametrize("independent", [False, True])
+def test_what_changed_places_inside_a_stretch_is_found_in_a_second_look(independent: bool) -> None:
     text = [f"w{i}" for i in range(120)]
     heard = text[60:75] + text[:60] + text[75:]
-    assert sorted(r for _, r in find(heard, text)) == list(range(120))
+    assert sorted(r for _, r in find(heard, text, independent)) == list(range(120))
 
 
-def test_a_short_text_is_found_and_another_text_is_not() -> None:
+@pytest.mark.parametrize("independent", [False, True])
+def test_a_short_text_is_found_and_another_text_is_not(independent: bool) -> None:
     text = "the earth is nearly a hundred times lighter than the sun and much smaller".split()
     heard = "the earth is nearly hundred times lighter and the sun much smaller".split()
-    assert len(find(heard, text)) >= 9
-    assert find("we are hosting some new events the sun from now and then".split(), text) == []
-    assert find([], text) == find(heard, []) == []
+    assert len(find(heard, text, independent)) >= 9
+    assert find("we are hosting some new events the sun from now and then".split(), text, independent) == []
+    assert find([], text, independent) == find(heard, [], independent) == []
+
+
+def test_a_sentence_beside_text_that_nobody_says_needs_a_recogniser_that_does_not_know_it() -> None:
+    other = "la reconnaissance de la dignite inherente a tous les membres de la famille humaine".split()
+    text = other + "the gardens are open to the public daily".split() + [f"{w}s" for w in other]
+    heard = [f"v{i}" for i in range(30)] + "the gardens are open to the public daily".split() + [f"w{i}" for i in range(30)]
+    assert find(heard, text, True) == [(30 + i, len(other) + i) for i in range(8)]
+    assert find(heard, text, False) == [], "a decoder that is biased to the text says such a thing by itself"
 
 
 def test_what_was_misheard_between_two_words_is_found_by_its_letters_and_something_else_is_not() -> None:

@@ -47,7 +47,8 @@ def form(language: Language) -> dict[str, Param]:
         "location": Param(language.location, type="string", title="Location", section="What",
                           description="Folder, or address of the archive (empty: its own). `{month}` becomes the month."),
         "recognizer": Param(language.recognizer, type="string", enum=list(RECOGNIZERS), title="Recogniser", section="What",
-                            description="What hears the recordings; its hypothesis finds the text and gives the CER."),
+                            description="What hears the recordings; its hypothesis finds the text and gives the CER. "
+                                        "`torchaudio` also places the words."),
         "limit": Param(0, type="integer", minimum=0, title="Limit", section="How much", description="Most items; 0: all."),
         "shard_hours": Param(language.shard_hours, type="number", exclusiveMinimum=0, title="Hours in a shard",
                              section="How much", description="Hours of audio that one mapped task works on."),
@@ -86,7 +87,7 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             store = {"store": paths.recordings(settings.root)}
             fetched = here.stage(BATCH, "ingest", "fetch", pool="network", inputs=[items], stage_params=store).made
             heard = here.stage(BATCH, "align", "recognize", pool="heavy", inputs=[fetched], from_run=["recognizer"]).made
-            aligned = here.stage(BATCH, "align", "align", pool="heavy", inputs=[fetched, heard]).made
+            aligned = here.stage(BATCH, "align", "align", pool="heavy", inputs=[fetched, heard], from_run=["recognizer"]).made
             scored = here.stage(
                 BATCH, "align", "score", pool="heavy", inputs=[fetched, heard, aligned], from_run=["recognizer"]
             ).made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from align.place import TokenPlace
 from align.segment_types import AlignedWord, Stretch
@@ -11,20 +12,37 @@ from stagekit.tables import SAMPLE_RATE, Reason
 REACH = 2
 """Neighbours on each side that a word's score is smoothed with: one short word says little by itself."""
 
-HEARD_MARGIN = 2.0
-"""A word that a recogniser heard there without knowing the document may have a score lower by this."""
-AMONG_HEARD_MARGIN = 1.0
-"""The same of a word that was not heard itself, with heard ones at most `REACH` words away on both sides of it."""
-LEAST_TOTAL = -180.0
-"""Log-likelihood ratio of a whole word: the worst of 3,521 right words, degraded audio included, had -174 (tuning side)."""
-LONGEST_PHONE = 32.0
-"""Frames a phone of a word of two phones or more, on average. The longest right word had 26; words that get stretched over a
-passage which the text lacks had 37 and 40 (tuning side)."""
+@dataclass(frozen=True)
+class Limits:
+    """What an aligner's scores have to reach.
+
+    Attributes:
+        min_score: lowest score of a word, smoothed over its neighbours.
+        heard_margin: a word that a recogniser heard there without knowing the document may have a score lower by this.
+        among_heard_margin: the same of a word that was not heard itself, with heard ones near it on both sides (`REACH`).
+        least_total: score times frames of 10 ms of a whole word.
+        longest_phone: frames a phone (or letter) of a word of two or more, on average.
+    """
+
+    min_score: float
+    heard_margin: float
+    among_heard_margin: float
+    least_total: float
+    longest_phone: float
+
+
+SPHINX = Limits(min_score=-1.7, heard_margin=2.0, among_heard_margin=1.0, least_total=-180.0, longest_phone=32.0)
+"""Of a log-likelihood ratio per frame against a loop of phones. 1 in 1,000 right words has a score under -1.6; the worst total of
+3,521 right words, degraded audio included, was -174; the longest right word had 26 frames a phone, words that get stretched over
+a passage which the text lacks had 37 and 40 (tuning side)."""
+
+CTC = Limits(min_score=-3.0, heard_margin=2.0, among_heard_margin=1.0, least_total=-1e9, longest_phone=32.0)
+"""Of a CTC model's tokens against its best ones (`align.ctc_aligner`)."""
 
 
 def accept(
     placed: Sequence[TokenPlace], words: Sequence[str], spans: Sequence[tuple[int, int]], min_score: tuple[float, float],
-    min_run: int, doubts: Sequence[str] | None = None,
+    min_run: int, doubts: Sequence[str] | None = None, limits: Limits = SPHINX,
 ) -> tuple[list[list[AlignedWord]], list[Stretch]]:
     """Runs of accepted words, and the stretches of the refused ones.
 
@@ -39,6 +57,7 @@ def accept(
         min_score: log-likelihood ratio per frame: of a word that no recogniser heard there, and of one that did hear it.
         min_run: words.
         doubts: what else speaks against each placed word (`align.evidence`), or ''.
+        limits: of the aligner that placed them.
     """
     runs: list[list[AlignedWord]] = []
     refused: list[Stretch] = []
@@ -47,7 +66,7 @@ def accept(
         good: list[TokenPlace] = []
         for i, place in enumerate(row):
             doubt = doubted.get(id(place))
-            fault = f"{words[place.token]!r}: {doubt}" if doubt else _fault(row, i, words, min_score)
+            fault = f"{words[place.token]!r}: {doubt}" if doubt else _fault(row, i, words, min_score, limits)
             if not fault:
                 good.append(place)
                 continue
@@ -68,19 +87,21 @@ def _rows(placed: Sequence[TokenPlace]) -> list[list[TokenPlace]]:
     return rows
 
 
-def _fault(row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: tuple[float, float]) -> str:
+def _fault(
+    row: Sequence[TokenPlace], i: int, words: Sequence[str], min_score: tuple[float, float], limits: Limits
+) -> str:
     """Why a word is not believed, or nothing."""
     place, word = row[i], repr(words[row[i].token])
     score, frames = _smoothed(row, i), (place.end_s - place.start_s) * 100
     least = min_score[place.anchored]
     if not place.anchored and min_score[1] < min_score[0] and _among_heard(row, i):
-        least -= AMONG_HEARD_MARGIN
+        least -= limits.among_heard_margin
     if score < least:
         return f"{word} has a score of {score:.2f}, below {least:g}"
-    if place.score * frames < LEAST_TOTAL * (2.0 if place.anchored and min_score[1] < min_score[0] else 1.0):
-        return f"{word} by itself has a log-likelihood ratio of {place.score * frames:.0f}, below {LEAST_TOTAL:g}"
-    if len(place.phones) > 1 and frames > LONGEST_PHONE * len(place.phones):
-        return f"{word} takes {frames / 100:.2f} s, over {LONGEST_PHONE * 10:.0f} ms a phone"
+    if place.score * frames < limits.least_total * (2.0 if place.anchored and min_score[1] < min_score[0] else 1.0):
+        return f"{word} by itself has a log-likelihood ratio of {place.score * frames:.0f}, below {limits.least_total:g}"
+    if len(place.phones) > 1 and frames > limits.longest_phone * len(place.phones):
+        return f"{word} takes {frames / 100:.2f} s, over {limits.longest_phone * 10:.0f} ms a phone"
     return ""
 
 

@@ -6,28 +6,24 @@ and scores them, words that the sound refuses are dropped, and what is left is c
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import Field
 
-from align.accept import HEARD_MARGIN, accept
+from align.accept import CTC, SPHINX, accept
+from align.aligners import digest, make_aligner
 from align.documents import Document, read_documents
 from align.edges import close_gaps, refine
 from align.evidence import doubts, heard_speech, unexplained, with_sound
 from align.find import find, near
-from align.language import foreign
-from align.place import place_tokens
 from align.recognizer import HeardWord
+from align.recognizers import RecognizerParams
 from align.segment import segment
 from align.segment_types import SegmentDraft, Stretch
-from align.sphinx_model import load_model
 from align.windows import chains, windows
 from stagekit.audio import open_pcm
-from stagekit.stage import Context, Crashed, Params, Reason, StageError, stage
+from stagekit.stage import Context, Crashed, Reason, stage
 from stagekit.tables import SAMPLE_RATE
 
 FOUND_SHARE = 0.1
@@ -38,12 +34,13 @@ SPARSE_SHARE, SPARSE_RUN = 0.25, 8
 English text), a row needs so many words. Of a text that covers a part of its recording only, rows are longer by far."""
 
 
-class AlignParams(Params):
-    """What is accepted."""
+class AlignParams(RecognizerParams):
+    """What places the words, as what heard them has it, and what is accepted."""
 
-    min_score: float = Field(
-        -1.7,
-        description="lowest score of a word, smoothed over its neighbours (align.accept); 1 in 1,000 right words has under -1.6",
+    min_score: float | None = Field(
+        None,
+        description="lowest score of a word, smoothed over its neighbours; empty: the aligner's own, "
+        f"{SPHINX.min_score:g} with pocketsphinx's acoustic model and {CTC.min_score:g} with a CTC model (align.accept)",
     )
     min_run: int = Field(3, ge=1, description="fewest accepted words in a row")
 
@@ -77,6 +74,7 @@ class Aligned:
     reads=["recordings", "documents", "speech", "hypotheses"],
     writes=["segments", "words"],
     libraries=["numba", "pocketsphinx"],
+    model_digest=lambda params: digest(params),
 )
 def run(ctx: Context[AlignParams]) -> None:
     """Inputs: the folders of ``fetch`` and ``recognize``."""
@@ -109,18 +107,9 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
         if row["kind"] == "biased":
             biased.add(row["document_id"])
     documents = [d for d in read_documents(ctx) if d.id in speech]
-    only_english(d.row["language"] for d in documents)
+    for language in sorted({d.row["language"] for d in documents}):
+        make_aligner(ctx.params, language)  # says here, once, what it does not know
     return [Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, ctx.params) for d in documents]
-
-
-def only_english(languages: Iterable[str]) -> None:
-    """Refuse what the acoustic model and its pronunciations do not know, whatever a recogniser heard of it.
-
-    Raises:
-        StageError: there is another language.
-    """
-    if others := sorted({code for code in languages if code.partition("-")[0].lower() != "en"}):
-        raise StageError(f"forced alignment knows English only (pocketsphinx's acoustic model), not {', '.join(others)}")
 
 
 def align_document(job: Job) -> Aligned:
@@ -133,25 +122,28 @@ def align_document(job: Job) -> Aligned:
     runs = chains(pairs, job.heard)
     anchored = frozenset(a.token for run in runs for a in run)
     tokens = job.document.row["tokens"]
+    aligner = make_aligner(job.params, job.document.row["language"])
     spans = [(t["char_start"], t["char_end"]) for t in tokens]
     with open_pcm(job.document.uri) as pcm:
         cuts = windows(runs, len(words), pcm.duration_s)
         samples = len(pcm)
-        placed = refine(place_tokens(_model(), pcm.read, words, cuts, runs), pcm.read, samples)
-        if not job.by_itself and (why := foreign(_model(), placed)):
+        placed = refine(aligner.place(pcm.read, samples, words, cuts, runs), pcm.read, samples)
+        if not job.by_itself and (why := aligner.foreign(placed)):
             return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
-        least = job.params.min_score, job.params.min_score - (HEARD_MARGIN if job.by_itself else 0.0)
-        doubted = doubts(placed, pairs, job.heard) if job.by_itself else None
+        limits = aligner.limits
+        unheard = limits.min_score if job.params.min_score is None else job.params.min_score
+        least = unheard, unheard - (limits.heard_margin if job.by_itself else 0.0)
+        doubted = doubts(placed, pairs, job.heard, job.speech) if job.by_itself else None
         sparse = len(anchored) < SPARSE_SHARE * len(job.heard)
         min_run = max(job.params.min_run, SPARSE_RUN) if sparse else job.params.min_run
-        accepted, refused = accept(placed, words, spans, least, min_run, doubted)
+        accepted, refused = accept(placed, words, spans, least, min_run, doubted, limits)
         speech = job.speech
         if job.by_itself:
             others = unexplained(pairs, job.heard, [w for run in accepted for w in run])
             accepted = [close_gaps(run, others, pcm.read) for run in accepted]
             flat = [w for run in accepted for w in run]
             speech = heard_speech(speech, flat, others)
-            refused = with_sound(refused, job.heard, flat)
+            refused = with_sound(refused, job.heard, flat, job.speech)
     segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused)
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
@@ -174,11 +166,6 @@ def _not_found(stretch: Stretch, found: int, heard: int) -> Stretch:
         return stretch
     detail = f"{found} of {heard} words heard lie in the text: it is of something else"
     return Stretch(stretch.start_sample, stretch.end_sample, Reason.TRANSCRIPT_NOT_FOUND, detail)
-
-
-@functools.cache
-def _model() -> Any:
-    return load_model()
 
 
 def segment_id(document_id: str, start_sample: int, end_sample: int) -> str:

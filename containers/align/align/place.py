@@ -66,7 +66,7 @@ def place_tokens(
     whole: Statistics | None = None
     for window in cuts:  # statistics of a window take 2 MB: only their sum is kept
         anchored = held[window.run]
-        ids = _tokens(window, anchored, everything - anchored)
+        ids = candidates(window, anchored, everything - anchored)
         rough = _place(model, _listen(read, window), ids, words, anchored, penalties)
         own = collect(model, rough.feature, rough.senone)
         whole = own if whole is None else whole + own
@@ -74,7 +74,7 @@ def place_tokens(
     out: list[TokenPlace] = []
     for window, path in zip(cuts, paths, strict=True):
         anchored = held[window.run]
-        ids, cepstrum = _tokens(window, anchored, everything - anchored), _listen(read, window)
+        ids, cepstrum = candidates(window, anchored, everything - anchored), _listen(read, window)
         own = collect(model, features(cepstrum), path)
         if whole is not None:
             own = own + whole.scaled(min(whole.frames, RECORDING_FRAMES))
@@ -83,7 +83,7 @@ def place_tokens(
             if window.keep_first <= token < window.keep_last:
                 at = int(window.start_s * RATE) / RATE
                 out.append(TokenPlace(token, at + word.start_s, at + word.end_s, word.score, token in anchored, word.phones))
-    return _monotone(out)
+    return monotone(out)
 
 
 def _listen(read: Callable[[int, int], NDArray[np.float32]], window: Window) -> NDArray[np.float32]:
@@ -114,7 +114,7 @@ def _skips(ids: Sequence[int], anchored: frozenset[int], p: Penalties) -> list[f
     return out
 
 
-def _tokens(window: Window, anchored: frozenset[int], elsewhere: frozenset[int]) -> list[int]:
+def candidates(window: Window, anchored: frozenset[int], elsewhere: frozenset[int]) -> list[int]:
     """Tokens to try: not those held elsewhere, nor the middle of a long run of unmatched ones."""
     out: list[int] = []
     run: list[int] = []
@@ -131,7 +131,7 @@ def _tokens(window: Window, anchored: frozenset[int], elsewhere: frozenset[int])
     return out
 
 
-def _monotone(places: list[TokenPlace]) -> list[TokenPlace]:
+def monotone(places: list[TokenPlace]) -> list[TokenPlace]:
     """Removes overlaps in time between neighbouring windows: of two that overlap by over half, the better one stays."""
     out: list[TokenPlace] = []
     for place in sorted(places, key=lambda p: (p.start_s, p.end_s)):

@@ -37,13 +37,18 @@ class RecognizerParams(Params):
         return Choice(self.model, self.model_sha256, self.model_license)
 
 
-def _needs_torch() -> None:
+def needs_torch() -> None:
+    """Say where torch is, if it is not here.
+
+    Raises:
+        StageError: it is not.
+    """
     if importlib.util.find_spec("torch") is None:
         raise StageError("recogniser 'torchaudio' needs the environment with torch: .venvs/align-gpu, or the image align-gpu")
 
 
 def _torchaudio(choice: Choice, language: str, biases: bool) -> Recognizer:
-    _needs_torch()
+    needs_torch()
     from align.torchaudio_recognizer import TorchaudioRecognizer
 
     return TorchaudioRecognizer(chosen(choice, language), language, biases)
@@ -91,6 +96,6 @@ def digest(params: RecognizerParams) -> Mapping[str, str]:
     if params.recognizer == "moonshine":
         models |= {"moonshine": digest_of(MOONSHINE), "tokenizer": sha256_file(tokenizer_path())}
     if params.recognizer == "torchaudio":
-        _needs_torch()
+        needs_torch()
         models |= identity(chosen(params.choice, language_of(params.choice)))
     return models

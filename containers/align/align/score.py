@@ -93,6 +93,13 @@ def _scored(row: dict[str, Any], job: Job, decoder: Decoder, samples: Any) -> di
         "speech_ratio": speech_ratio(speech, 0, end - start),
         "snr_db": snr_db(samples, speech),
         "loudness_lufs": loudness_lufs(samples),
-        "language_score": language_score(load_model(), said, row["text"].split(), sorted(general_unigrams()), row["segment_id"]),
+        "language_score": _language_score(said, row),
         "synthetic_voice_score": synthetic_voice_score(samples),
     }
+
+
+def _language_score(said: Any, row: dict[str, Any]) -> float | None:
+    """Of a language that there is a model of: English."""
+    if row["language"].partition("-")[0].lower() != "en":
+        return None
+    return language_score(load_model(), said, row["text"].split(), sorted(general_unigrams()), row["segment_id"])

@@ -74,7 +74,10 @@ class TorchaudioRecognizer:
     @property
     def encoder(self) -> Encoder:
         """The model, loaded once in a process."""
-        return _encoder(self.choice)
+        encoder = load_encoder(self.choice)
+        if encoder.tokens.separator is None:
+            raise StageError(f"model {self.choice.model} has no token between words: it can align, not recognise")
+        return encoder
 
     def open(self) -> CtcDecoder:
         """Greedy."""
@@ -92,11 +95,9 @@ class TorchaudioRecognizer:
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(choice: Choice) -> Encoder:
-    checkpoint = load(choice)
-    if checkpoint.tokens.separator is None:
-        raise StageError(f"model {choice.model} has no token between words: it can align, not recognise")
-    return Encoder(checkpoint)
+def load_encoder(choice: Choice) -> Encoder:
+    """A model on the process's device; the last one is kept."""
+    return Encoder(load(choice))
 
 
-__all__ = ["RATE", "CtcDecoder", "TorchaudioRecognizer"]
+__all__ = ["RATE", "CtcDecoder", "TorchaudioRecognizer", "load_encoder"]

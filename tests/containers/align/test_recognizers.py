@@ -14,11 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from align import models
-from align.align import only_english
+from align.aligners import make_aligner
 from align.models import Package, fetch
 from align.moonshine_recognizer import spoken
 from align.recognizer import Decoder
 from align.recognizers import RECOGNIZERS, RecognizerParams, digest, make_recognizer
+from align.sphinx_aligner import SphinxAligner
 from stagekit.errors import StageError
 from stagekit.tables import SAMPLE_RATE
 
@@ -80,9 +81,11 @@ def test_another_language_is_refused_by_name(name: str) -> None:
 
 
 def test_alignment_refuses_what_a_recogniser_may_know() -> None:
-    only_english(["en", "en-GB"])
-    with pytest.raises(StageError, match="forced alignment knows English only .*, not de, ru"):
-        only_english(["ru", "en", "de"])
+    assert isinstance(make_aligner(RecognizerParams(), "en-GB"), SphinxAligner)
+    with pytest.raises(StageError, match="knows English only, not de; .*recognizer: torchaudio"):
+        make_aligner(RecognizerParams(), "de")
+    with pytest.raises(StageError, match="needs the environment with torch"):
+        make_aligner(RecognizerParams(recognizer="torchaudio"), "de")
 
 
 def test_fingerprints_hold_the_model_files() -> None:

@@ -11,11 +11,12 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # An image is a folder under containers/ with a lock; stagekit has none, for every image has it on its path.
 IMAGES := $(patsubst containers/%/requirements.txt,%,$(wildcard containers/*/requirements.txt))
 VENVS := airflow $(IMAGES)
-# What runs the demo; tools, what needs a GPU to be of use (5 GB), and the Hugging Face datasets that tests open releases with, are
-# made when they are asked for.
+# What runs the demo; tools, what needs a GPU or Spark to be of use (5 GB, 0.9 GB), and the Hugging Face datasets that tests open
+# releases with, are made when they are asked for.
 RUN_STAMPS := $(VENVS:%=.venvs/%/.stamp)
 GPU_VENVS := $(patsubst containers/%/requirements-gpu.txt,%-gpu,$(wildcard containers/*/requirements-gpu.txt))
-DEV_STAMPS := $(GPU_VENVS:%=.venvs/%/.stamp) .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
+SPARK_VENVS := $(patsubst containers/%/requirements-spark.txt,%-spark,$(wildcard containers/*/requirements-spark.txt))
+DEV_STAMPS := $(GPU_VENVS:%=.venvs/%/.stamp) $(SPARK_VENVS:%=.venvs/%/.stamp) .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
 .PHONY: help setup envs demo serve stop images test test-stack chaos known-answers known-answers-words lint types docs lock sbom audit clean
@@ -92,6 +93,9 @@ clean: stop ## Remove environments and Airflow's state (the warehouse stays)
 
 .venvs/%-gpu/.stamp: containers/%/requirements-gpu.txt .venvs/uv/.stamp
 	@scripts/venv.sh $*-gpu $<
+
+.venvs/%-spark/.stamp: containers/%/requirements-spark.txt .venvs/uv/.stamp
+	@scripts/venv.sh $*-spark $<
 
 .venvs/%/.stamp: requirements-%.txt .venvs/uv/.stamp
 	@scripts/venv.sh $* $<

@@ -4,7 +4,8 @@
 up to that month (`collect`), finds duplicates (`cluster`), makes subsets by the policy file and splits by connected
 groups (`split`), packs what is new (`package`), checks it (`gate`, Great Expectations), asks a person (`approve`),
 and publishes (`publish`). Publishing writes `release.json` last: before that there is no release, after that it never
-changes. A release that would equal its parent is not made: `publish` is then skipped, and says so.
+changes. A release that would equal its parent is not made: `publish` is then skipped, and says so. Where
+`SPEECHMILL_DATAPROC` is set, texts are compared on Spark first (`spark_code`, `text_clusters`).
 
 **When.** On the first of each month at 04:00 UTC, as the harvest; its partition key, the month before, is the
 release's version.
@@ -27,6 +28,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, dag
 
 from operators.approval import ReleaseApproval
+from operators.dataproc import TextClusters
 from operators.registry import Language, load_languages, load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
@@ -69,7 +71,13 @@ def make_release(settings: Settings, language: Language) -> DAG:
             WORK, "release", "collect", fail_if_empty=True, stage_params={**place, "until": "{{ month(dag_run, params) }}"},
         )  # fmt: skip
         corpus = collect.made
-        clusters = here.stage(WORK, "dedup", "cluster", pool="heavy", inputs=[corpus]).made
+        found = {}
+        if settings.dataproc:  # else `cluster` finds them itself
+            found["text_clusters"] = TextClusters(
+                task_id="text_clusters", site=settings.dataproc, documents=corpus, base=f"{WORK}/text_clusters",
+                code=here.stage(WORK, "dedup", "spark_code").made, stage_params=language.stage("cluster"),
+            ).output  # fmt: skip
+        clusters = here.stage(WORK, "dedup", "cluster", pool="heavy", inputs=[corpus], roles=found).made
         selected = here.stage(
             WORK, "release", "split", inputs=[corpus, clusters],
             stage_params={

@@ -89,6 +89,7 @@ STAGES = {
     "mfa": "cpu",
     "keywords": "cpu",
     "dedup": "large",
+    "dedup.spark_code": "small",
     "release.collect": "large",
     "release.split": "large",
     "release.package": "large",

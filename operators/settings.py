@@ -32,6 +32,7 @@ class Settings:
         namespace: where pods are made.
         service_account: of pods; Workload Identity gives it its rights on the bucket. There are no key files.
         cluster: a GKE cluster as ``project/location/name``, for an Airflow outside of it; empty: the one that Airflow runs in.
+        dataproc: where releases compare texts on Spark, ``project/region/name`` (``operators.dataproc``); empty: in one process.
         profiles: ``image.stage`` or ``image`` → profile, over those of ``operators.profiles``.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     namespace: str = "speechmill"
     service_account: str = "speechmill-stage"
     cluster: str = ""
+    dataproc: str = ""
     profiles: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -54,7 +56,7 @@ class Settings:
         """Read ``SPEECHMILL_ROOT``, ``_RUNNER``, ``_CONFIG``, ``_CACHE``, ``_WORKERS`` and ``_SCHEDULES`` (``on`` or ``off``).
 
         For images ``_IMAGES``, ``_DOCKER_NETWORK``, ``_DOCKER_MOUNTS`` (paths between colons), ``_NAMESPACE``,
-        ``_SERVICE_ACCOUNT``, ``_CLUSTER`` and ``_PROFILES`` (JSON).
+        ``_SERVICE_ACCOUNT``, ``_CLUSTER`` and ``_PROFILES`` (JSON). ``_DATAPROC`` with any runner.
 
         Raises:
             ValueError: a variable holds what cannot be used; the message names it.
@@ -75,6 +77,9 @@ class Settings:
         cluster = env.get("SPEECHMILL_CLUSTER") or ""
         if cluster and cluster.count("/") != 2:
             raise ValueError(f"SPEECHMILL_CLUSTER={cluster}: expected PROJECT/LOCATION/NAME")
+        dataproc = env.get("SPEECHMILL_DATAPROC") or ""
+        if dataproc and (dataproc.count("/") != 2 or not root.startswith("gs://")):
+            raise ValueError(f"SPEECHMILL_DATAPROC={dataproc}: expected PROJECT/REGION/NAME, and SPEECHMILL_ROOT on gs://")
         try:
             profiles = json.loads(env.get("SPEECHMILL_PROFILES") or "{}")
         except ValueError as error:
@@ -94,6 +99,7 @@ class Settings:
             namespace=env.get("SPEECHMILL_NAMESPACE") or "speechmill",
             service_account=env.get("SPEECHMILL_SERVICE_ACCOUNT") or "speechmill-stage",
             cluster=cluster,
+            dataproc=dataproc,
             profiles=profiles,
         )
 

@@ -19,7 +19,9 @@ REPO = Path(__file__).resolve().parents[1]
 REPORTS = REPO / "build/tests"
 VENVS = {"containers/stagekit": "release", "known_answers": "align", "known_issues": "align"}
 """stagekit has no environment of its own: the release image's has all that it imports. ``tests/containers/<image>_gpu`` runs in
-``.venvs/<image>-gpu``, on a CPU as well."""
+``.venvs/<image>-gpu``, on a CPU as well; ``<image>_spark`` in ``.venvs/<image>-spark``."""
+OTHER = re.compile(r"[_-](gpu|spark)$")
+"""What an image's second environment is called by: in names of folders of tests, and of environments."""
 LAST = ("integration",)
 """Parts that start servers run after those that fail sooner."""
 ON_DEMAND = ("stack",)
@@ -54,8 +56,8 @@ def parts() -> list[Part]:
         folder, image = tests / name, Path(name).name
         if not (any(tests.glob("test_*.py")) if name == "files" else any(folder.rglob("test_*.py"))):
             continue
-        venv = VENVS.get(name, re.sub("_gpu$", "-gpu", image) if name.startswith("containers/") else "airflow")
-        paths = (".",) if venv == "airflow" else ("containers/stagekit", f"containers/{venv.removesuffix('-gpu')}")
+        venv = VENVS.get(name, OTHER.sub(r"-\1", image) if name.startswith("containers/") else "airflow")
+        paths = (".",) if venv == "airflow" else ("containers/stagekit", f"containers/{OTHER.sub('', venv)}")
         found.append(Part(name, venv, paths))
     return found
 

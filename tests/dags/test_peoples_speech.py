@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import runpy
 from typing import Any
 
 import pytest
 from airflow.sdk import TriggerRule
 
 from operators.profiles import PROFILES
-from operators.registry import load_policy
-from operators.settings import REPO
+from operators.registry import Language, load_policy
+from operators.settings import REPO, Settings
 
 HARVEST, RELEASE = "peoples_speech_harvest__en", "peoples_speech_release__en"
 
@@ -39,6 +40,16 @@ RELEASE_EDGES = {
 @pytest.mark.parametrize(("name", "edges"), [(HARVEST, HARVEST_EDGES), (RELEASE, RELEASE_EDGES)])
 def test_who_waits_for_whom(bag: Any, name: str, edges: dict[str, set[str]]) -> None:
     assert {task.task_id: task.upstream_task_ids for task in bag.dags[name].tasks} == edges
+
+
+def test_where_there_is_spark_it_finds_the_text_clusters() -> None:
+    given = {"SPEECHMILL_ROOT": "gs://speech/warehouse", "SPEECHMILL_DATAPROC": "p/europe-west4/speechmill-spark"}
+    language = Language("en", "English", "2026.01", stages={"cluster": {"threshold": 0.6}})
+    made = runpy.run_path(str(REPO / "dags/peoples_speech_release.py"))["make_release"](Settings.from_env(given), language)
+    wanted = RELEASE_EDGES | {"spark_code": set(), "text_clusters": {"collect", "spark_code"}}
+    assert {t.task_id: t.upstream_task_ids for t in made.tasks} == wanted | {"cluster": {"collect", "text_clusters"}}
+    spark, cluster = made.task_dict["text_clusters"], made.task_dict["cluster"]
+    assert set(cluster.roles) == {"text_clusters"} and spark.stage_params == cluster.stage_params == {"threshold": 0.6}
 
 
 def test_a_shard_is_mapped_as_a_whole(bag: Any) -> None:

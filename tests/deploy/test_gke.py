@@ -163,13 +163,17 @@ def test_secrets_are_in_no_file_and_all_there(cluster: dict[str, Any], values: d
 
 
 def test_nobody_is_given_more_than_they_need(cloud: dict[str, Any], cluster: dict[str, Any]) -> None:
-    """No keys, nothing public, no project-wide right but the nodes' own, no wildcard in a role."""
+    """No keys, nothing public, no project-wide right but the nodes' own and, where it is asked for, Spark's; no wildcard."""
     assert not [n for n in cloud if "service_account_key" in n]
+    asked_for = {n for n, body in cloud.items() if "var.spark ?" in str(body.get("count", body.get("for_each", "")))}
     given = {n: body["role"] for n, body in cloud.items() if "_iam_" in n}
-    assert {n for n in given if n.startswith("google_project_iam")} == {"google_project_iam_member.nodes"}
-    assert set(given.values()) == {
+    assert {n for n in given if n.startswith("google_project_iam")} - asked_for == {"google_project_iam_member.nodes"}
+    assert {role for n, role in given.items() if n not in asked_for} == {
         "roles/storage.objectUser", "roles/storage.objectViewer", "roles/artifactregistry.reader",
         "roles/container.defaultNodeServiceAccount",
+    }  # fmt: skip
+    assert {role for n, role in given.items() if n in asked_for} == {
+        "roles/storage.objectUser", "roles/dataproc.worker", "roles/dataproc.serverlessEditor", "roles/iam.serviceAccountUser",
     }  # fmt: skip
     assert not [v for root in (cloud, cluster) for _, v in everything(root) if v in ("allUsers", "allAuthenticatedUsers", "*")]
     for name, body in cloud.items():
@@ -183,6 +187,17 @@ def test_nobody_is_given_more_than_they_need(cloud: dict[str, Any], cluster: dic
     for pool in ("system", "cpu", "large", "t4"):
         node = one(cloud[f"google_container_node_pool.{pool}"]["node_config"])
         assert one(node["workload_metadata_config"])["mode"] == "GKE_METADATA", "else a pod has its node's rights"
+
+
+def test_spark_is_where_the_operator_looks_for_it_and_only_if_asked_for(cloud: dict[str, Any]) -> None:
+    assert cloud["variable.spark"]["default"] is False
+    spark = {n: body for n, body in cloud.items() if "var.spark ?" in str(body.get("count", body.get("for_each", "")))}
+    assert {n for n, body in cloud.items() if "spark[0]" in str(body)} <= set(spark) | {"output.dataproc"}
+    subnetwork, account = cloud["google_compute_subnetwork.spark"], cloud["google_service_account.spark"]
+    assert subnetwork["name"] == account["account_id"], "operators/dataproc.py has one name for both"
+    assert subnetwork["private_ip_google_access"] is True
+    wall = cloud["google_compute_firewall.spark"]
+    assert wall["source_ranges"] == wall["destination_ranges"], "executors talk among themselves"
 
 
 def test_stages_reach_what_they_need_and_nothing_else(cluster: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def test_defaults() -> None:
     ("name", "value"),
     [
         ("RUNNER", "nothing"), ("ROOT", "gs://"), ("ROOT", "s3://bucket"), ("CLUSTER", "c"), ("PROFILES", "x"), ("WORKERS", "-1"),
-        ("SCHEDULES", "perhaps"),
+        ("SCHEDULES", "perhaps"), ("DATAPROC", "p/r"), ("DATAPROC", "p/r/s"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, value: str) -> None:

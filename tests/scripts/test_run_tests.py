@@ -22,6 +22,8 @@ def test_an_image_is_tested_and_typed_in_its_own_environment() -> None:
     assert parts["containers/dedup"].paths == ("containers/stagekit", "containers/dedup")
     assert parts["containers/align_gpu"].venv == "align-gpu"
     assert parts["containers/align_gpu"].paths == ("containers/stagekit", "containers/align")
+    assert parts["containers/dedup_spark"].venv == "dedup-spark"
+    assert parts["containers/dedup_spark"].paths == ("containers/stagekit", "containers/dedup")
     assert parts["dags"].venv == "airflow" and list(parts)[-1] == "integration"
     images = {lock.parent.name for lock in REPO.glob("containers/*/requirements.txt")}
     assert len(images) > 5 and {venv for venv, _, _ in typecheck.jobs()} == {"airflow", *images}

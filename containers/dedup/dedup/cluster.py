@@ -3,6 +3,9 @@
 Text clusters come from :mod:`dedup.text`, audio clusters from the fingerprints that fetch made (:mod:`stagekit.identity`). The
 same text read by another reader is a text duplicate whose audio is new; whether releases drop it is the policy's decision
 (``drop_text_duplicates``), but it is always in one cluster, and so never in two splits.
+
+Where a corpus outgrows one process, :mod:`dedup.spark` finds the text clusters, and this stage takes them as its input
+``text_clusters=URI``. The rows are the same.
 """
 
 from __future__ import annotations
@@ -19,6 +22,12 @@ from dedup.keep import LAST, Standing, choose
 from stagekit import identity
 from stagekit.disjoint import DisjointSets
 from stagekit.stage import Context, Crashed, Params, StageError, stage
+
+GIVEN = "text_clusters"
+"""Role of the input, and its table, where the text clusters are found already."""
+
+LONG_ROWS = 100
+"""Rows with all tokens, or the whole fingerprint, in memory at a time: as Python's objects an hour of speech takes 3 MB."""
 
 
 class ClusterParams(Params):
@@ -44,8 +53,9 @@ def _sign(unit: _Text) -> tuple[str, np.ndarray]:
     return text.text_digest(unit.words), text.signature(text.shingles(unit.words, unit.shingle_words), unit.num_perm)
 
 
-def _shingle(unit: _Text) -> np.ndarray:
-    return text.shingles(unit.words, unit.shingle_words)
+def _shingle(unit: _Text) -> tuple[str, np.ndarray]:
+    """(digest of the words, runs)."""
+    return text.text_digest(unit.words), text.shingles(unit.words, unit.shingle_words)
 
 
 @stage(
@@ -53,7 +63,7 @@ def _shingle(unit: _Text) -> np.ndarray:
     version=1,
     params=ClusterParams,
     unit="member",
-    reads=["origins", "items", "recordings", "documents", "segments"],
+    reads=["origins", "items", "recordings", "documents", "segments", "text_clusters"],
     writes=["clusters"],
     libraries=["datasketch", "numpy"],
 )
@@ -69,7 +79,7 @@ def run(ctx: Context[ClusterParams]) -> None:
     by_document, by_recording = _standings(ctx, documents, list(recordings))
     prints = {
         r["recording_id"]: np.asarray(r["fingerprint"], dtype=np.uint32)
-        for r in ctx.rows("recordings", columns=["recording_id", "fingerprint"])
+        for r in ctx.rows("recordings", columns=["recording_id", "fingerprint"], batch=LONG_ROWS)
     }
     kept_recordings = set()
     joined = identity.cluster(prints)
@@ -88,39 +98,84 @@ def run(ctx: Context[ClusterParams]) -> None:
     _cluster_texts(ctx, standing)
 
 
+@dataclass
+class _Found:
+    """Text clusters, and what their similarities are computed from."""
+
+    sets: DisjointSets
+    stands_for: dict[str, str]
+    """Document → the one that stands for all of its very words; only those that are searched for."""
+    runs: dict[str, np.ndarray]
+    """Runs of those that stand for others, and have been met."""
+
+    def similarity(self, a: str, b: str) -> float:
+        """Jaccard similarity of two members of a cluster."""
+        one, other = self.stands_for.get(a, a), self.stands_for.get(b, b)
+        return 1.0 if one == other else text.jaccard(self.runs[one], self.runs[other])
+
+
 def _cluster_texts(ctx: Context[ClusterParams], standing: Mapping[str, Standing]) -> None:
     """Write the text clusters; the words of all documents are never in memory at once."""
+    found = _take(ctx, standing) if ctx.input(GIVEN) else _search(ctx, standing)
+    for cluster_id, members in found.sets.groups().items():
+        kept = choose(members, standing)
+        for member in members:
+            _write(ctx, "text", member, cluster_id, member == kept, found.similarity(member, kept))
+            ctx.keep(f"document {member}")
+        _count(ctx, "text", len(members))
+
+
+def _search(ctx: Context[ClusterParams], standing: Mapping[str, Standing]) -> _Found:
+    """Find them here: MinHash, bands, and each candidate verified."""
     p = ctx.params
     num_perm = p.bands * p.rows
-    sets = DisjointSets(standing)
+    found = _Found(DisjointSets(standing), {}, {})
     first: dict[str, str] = {}
-    stands_for: dict[str, str] = {}
     signatures: dict[str, np.ndarray] = {}
     for unit, result in ctx.map(_sign, _texts(ctx, num_perm, min_words=p.min_words), total=len(standing)):
         digest, values = _checked(unit, result)
         # Texts of the very same words are joined here, and only one of them is searched with:
         # ten thousand copies of a notice are not fifty million pairs.
-        known = stands_for[unit.document_id] = first.setdefault(digest, unit.document_id)
-        sets.join(known, unit.document_id)
+        known = found.stands_for[unit.document_id] = first.setdefault(digest, unit.document_id)
+        found.sets.join(known, unit.document_id)
         if known == unit.document_id:
             signatures[known] = values
 
     pairs = list(text.candidate_pairs(signatures, p.bands, p.rows))
     wanted = {d for pair in pairs for d in pair}
-    runs = {u.document_id: _checked(u, r) for u, r in ctx.map(_shingle, _texts(ctx, num_perm, wanted), total=len(wanted))}
-    verified = [(a, b) for a, b in pairs if text.jaccard(runs[a], runs[b]) >= p.threshold]
+    for unit, result in ctx.map(_shingle, _texts(ctx, num_perm, wanted), total=len(wanted)):
+        found.runs[unit.document_id] = _checked(unit, result)[1]
+    verified = [(a, b) for a, b in pairs if text.jaccard(found.runs[a], found.runs[b]) >= p.threshold]
     for a, b in verified:
-        sets.join(a, b)
+        found.sets.join(a, b)
     ctx.metrics.update(text_candidate_pairs=len(pairs), text_verified_pairs=len(verified))
+    return found
 
-    for cluster_id, members in sets.groups().items():
-        kept = choose(members, standing)
-        for member in members:
-            same = stands_for.get(member, member), stands_for.get(kept, kept)
-            similarity = 1.0 if same[0] == same[1] else text.jaccard(runs[same[0]], runs[same[1]])
-            _write(ctx, "text", member, cluster_id, member == kept, similarity)
-            ctx.keep(f"document {member}")
-        _count(ctx, "text", len(members))
+
+def _take(ctx: Context[ClusterParams], standing: Mapping[str, Standing]) -> _Found:
+    """Those that :mod:`dedup.spark` found.
+
+    Raises:
+        StageError: it found them in another corpus, or by other parameters.
+    """
+    given = ctx.input(GIVEN)
+    assert given is not None and given.success is not None
+    corpora = [i.digest for i in ctx.inputs if i is not given]
+    if [i["digest"] for i in given.success["inputs"]] != corpora:
+        raise StageError(f"{given.uri}: these are clusters of another corpus ({given.success['inputs'][0]['uri']})")
+    if given.success["params"] != ctx.params.model_dump():
+        raise StageError(f"{given.uri}: these clusters were found by other parameters: {given.success['params']}")
+    found = _Found(DisjointSets(standing), {}, {})
+    for row in ctx.rows(GIVEN, role=GIVEN):
+        found.sets.join(row["document_id"], row["cluster_id"])
+    copies = {m for members in found.sets.groups().values() if len(members) > 1 for m in members}
+    first: dict[str, str] = {}
+    for unit, result in ctx.map(_shingle, _texts(ctx, 0, copies), total=len(copies)):
+        digest, runs = _checked(unit, result)
+        known = found.stands_for[unit.document_id] = first.setdefault(digest, unit.document_id)
+        if known == unit.document_id:
+            found.runs[known] = runs
+    return found
 
 
 def _recording(documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -168,7 +223,7 @@ def _standings(
 
 
 def _texts(ctx: Context[ClusterParams], num_perm: int, wanted: set[str] | None = None, min_words: int = 0) -> Iterator[_Text]:
-    for row in ctx.rows("documents", columns=["document_id", "tokens"]):
+    for row in ctx.rows("documents", columns=["document_id", "tokens"], batch=LONG_ROWS):
         words = [t["word"] for t in row["tokens"]]
         if len(words) >= min_words and (wanted is None or row["document_id"] in wanted):
             yield _Text(row["document_id"], words, ctx.params.shingle_words, num_perm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,12 @@ def digest(value: Any) -> str:
     """Hex sha256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def folder_digest(success: Mapping[str, Any], shard: str = "") -> str:
+    """The digest of a finished folder, or of one shard of it, by what its ``_SUCCESS.json`` says."""
+    files = {n: f["sha256"] for n, f in success["files"].items() if not shard or f"-{shard}." in n}
+    return digest({"fingerprint": success["fingerprint"], "files": files})
 
 
 @dataclass
@@ -47,9 +53,7 @@ class Input:
         marker = f"{path}/{SUCCESS}"
         if store.exists(marker):
             success = json.loads(store.read_bytes(marker))
-            files = {n: f["sha256"] for n, f in success["files"].items() if not shard or f"-{shard}." in n}
-            content = digest({"fingerprint": success["fingerprint"], "files": files})
-            return cls(role, uri, shard or None, content, success)
+            return cls(role, uri, shard or None, folder_digest(success, shard), success)
         listing = [(name, size) for name, size in store.list(path)]
         if not raw_allowed:
             raise StageError(f"input {uri}: no {SUCCESS} in it; the stage that makes it has not finished, or the URI is wrong")

@@ -559,6 +559,16 @@ CLUSTERS = Table(
     ),
 )
 
+TEXT_CLUSTERS = Table(
+    "text_clusters",
+    "one document that has copies by text, as `dedup/spark.py` found them",
+    ("document_id",),
+    (
+        Column("document_id", _s, "member"),
+        Column("cluster_id", _s, "smallest document_id of the cluster"),
+    ),
+)
+
 ASSIGNMENTS = Table(
     "assignments",
     "one group key and the split it was given for ever",
@@ -675,6 +685,7 @@ TABLES: dict[str, Table] = {
         WORD_SPLITS,
         REJECTIONS,
         CLUSTERS,
+        TEXT_CLUSTERS,
         ASSIGNMENTS,
         RELEASE_SEGMENTS,
         RELEASE_CLIPS,

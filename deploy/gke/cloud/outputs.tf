@@ -17,3 +17,8 @@ output "database" {
   description = "The database's private address."
   value       = google_sql_database_instance.airflow.private_ip_address
 }
+
+output "dataproc" {
+  description = "SPEECHMILL_DATAPROC, with spark = true."
+  value       = var.spark ? "${var.project}/${var.region}/${google_compute_subnetwork.spark[0].name}" : ""
+}

@@ -49,3 +49,9 @@ variable "large_nodes" {
   type        = number
   default     = 2
 }
+
+variable "spark" {
+  description = "Whether releases find text duplicates on Spark (Dataproc Serverless): for a corpus that has outgrown the large nodes' memory."
+  type        = bool
+  default     = false
+}

@@ -1,6 +1,8 @@
 """Which copies the stage finds in a corpus of real recordings and texts, and which it keeps."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import speech_rows as rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup import cluster
+from dedup import cluster, spark, spark_code
 from dedup.keep import LAST, Standing, choose
 from stagekit import identity
+from stagekit.errors import StageError
+from stagekit.inputs import Input
 from stagekit.run import run_stage
 
 SAMPLES = rows.SAMPLES / "peoples_speech" / "en"
@@ -49,10 +53,10 @@ def corpus(path: Path, prints: dict[str, list[int]], order: list[str] | None = N
 
 
 def run(
-    tmp_path: Path, source: str, workers: int = 0, **params: Any
+    tmp_path: Path, *sources: str, workers: int = 0, **params: Any
 ) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[str, Any]]:
     outcome = run_stage(
-        cluster.run, [source], (tmp_path / "out").as_uri(), cluster.ClusterParams(**params), workers=workers, quiet=True
+        cluster.run, sources, (tmp_path / "out").as_uri(), cluster.ClusterParams(**params), workers=workers, quiet=True
     )
     folder = Path(outcome.output.removeprefix("file://"))
     found = pq.read_table(folder / "clusters-00000.parquet").to_pylist()
@@ -99,6 +103,44 @@ def test_similarity_is_verified_not_estimated(tmp_path: Path, prints: dict[str, 
     found, success = run(tmp_path, corpus(tmp_path / "in", prints), shingle_words=1, bands=192, rows=1)
     assert success["metrics"]["text_candidate_pairs"] > success["metrics"]["text_verified_pairs"]
     assert found["text", "udhr"]["cluster_id"] != found["text", "sonnet"]["cluster_id"]
+
+
+def given_clusters(path: Path, source: str, found: dict[tuple[str, str], dict[str, Any]], **params: Any) -> str:
+    """What `dedup/spark.py` writes, of the same clusters; tests/containers/dedup_spark has it written by Spark."""
+    members = [row for (kind, _), row in found.items() if kind == "text"]
+    shared = [r for r in members if sum(m["cluster_id"] == r["cluster_id"] for m in members) > 1]
+    made_of = [{"role": "", "uri": source, "shard": None, "digest": Input.parse(source, False).digest}]
+    table = [{"document_id": row["id"], "cluster_id": row["cluster_id"]} for row in shared]
+    return rows.folder(path, {"text_clusters": table}, stage="dedup.spark", inputs=made_of, params=spark.DEFAULTS | params)
+
+
+def test_clusters_that_spark_has_found_give_the_same_rows(tmp_path: Path, prints: dict[str, list[int]]):
+    source = corpus(tmp_path / "in", prints)
+    searched, _ = run(tmp_path, source)
+    given = given_clusters(tmp_path / "text", source, searched)
+    assert run(tmp_path, source, f"text_clusters={given}")[0] == searched
+
+
+def test_clusters_of_another_corpus_or_by_other_parameters_are_refused(tmp_path: Path, prints: dict[str, list[int]]):
+    source, other = corpus(tmp_path / "in", prints), corpus(tmp_path / "other", prints, list(READINGS)[1:])
+    searched, _ = run(tmp_path, source)
+    with pytest.raises(StageError, match="clusters of another corpus"):
+        run(tmp_path, other, f"text_clusters={given_clusters(tmp_path / 'a', source, searched)}")
+    with pytest.raises(StageError, match="by other parameters.*0.7"):
+        run(tmp_path, source, f"text_clusters={given_clusters(tmp_path / 'b', source, searched, threshold=0.7)}")
+
+
+def test_sparks_code_is_whole_and_always_the_same(tmp_path: Path):
+    made = [
+        run_stage(spark_code.run, [], (tmp_path / name).as_uri(), spark_code.SparkCodeParams(), workers=0, quiet=True).output
+        for name in "ab"
+    ]
+    folders = [Path(uri.removeprefix("file://")) for uri in made]
+    assert (folders[0] / "code.zip").read_bytes() == (folders[1] / "code.zip").read_bytes()
+    argv = [sys.executable, folders[0] / "main.py", "--help"]
+    env = {"PYTHONPATH": str(folders[0] / "code.zip")}
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "pyspark" in done.stderr.splitlines()[-1], "all but what the runtime brings"
 
 
 def test_an_empty_corpus_has_no_clusters(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from evaluate import Keep, char_map
@@ -71,8 +72,10 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
     }
 
 
-def measure(folder: Path, work: Path, seconds: float, keep: Keep) -> tuple[dict[str, Figure], dict[str, float]]:
-    """Make, run, compare; figures and wall seconds of each stage."""
+def measure(
+    folder: Path, work: Path, seconds: float, keep: Keep, listening: Mapping[str, object] | None = None
+) -> tuple[dict[str, Figure], dict[str, float]]:
+    """Make, run, compare; figures and wall seconds of each stage. ``listening``: see `pipeline.harvest`."""
     truth = make(folder, seconds)
-    run = harvest(folder, work)
+    run = harvest(folder, work, listening=listening)
     return figures(run, truth, keep), run.seconds

@@ -40,14 +40,15 @@ class Run:
 def run_stage(
     image: str, stage: str, inputs: list[str], output: Path, params: Mapping[str, object], workers: int | None = None
 ) -> str:
-    """Run one stage in its image's environment; the folder it wrote.
+    """Run one stage in its image's environment (with torch, where its recogniser needs that); the folder it wrote.
 
     Raises:
         StageFailed: exit code other than 0.
     """
     receipt = output / "receipts" / f"{image}-{stage}.json"
     receipt.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(REPO / f".venvs/{image}/bin/python"), "-m", image, stage]
+    venv = f"{image}-gpu" if params.get("recognizer") == "torchaudio" else image
+    command = [str(REPO / f".venvs/{venv}/bin/python"), "-m", image, stage]
     for uri in inputs:
         command += ["--input", uri]
     command += ["--output", str(output / stage), "--params", json.dumps(params), "--receipt", str(receipt), "--quiet"]
@@ -74,8 +75,8 @@ def ingest(source: Path, work: Path) -> tuple[str, str]:
     return items, run_stage("ingest", "fetch", [items], work, {"store": str(work / "recordings")})
 
 
-def harvest(source: Path, work: Path, workers: int | None = None) -> Run:
-    """Run ingest and align on a source folder.
+def harvest(source: Path, work: Path, workers: int | None = None, listening: Mapping[str, object] | None = None) -> Run:
+    """Run ingest and align on a source folder; ``listening``: parameters of recognize, align and score.
 
     Raises:
         StageFailed: a stage did not end well.
@@ -89,11 +90,12 @@ def harvest(source: Path, work: Path, workers: int | None = None) -> Run:
 
     items, fetched = ingest(source, work)
     took("ingest")
-    heard = run_stage("align", "recognize", [fetched], work, {}, workers)
+    given = listening or {}
+    heard = run_stage("align", "recognize", [fetched], work, given, workers)
     took("recognize")
-    aligned = run_stage("align", "align", [fetched, heard], work, {}, workers)
+    aligned = run_stage("align", "align", [fetched, heard], work, given, workers)
     took("align")
-    scored = run_stage("align", "score", [fetched, heard, aligned], work, {}, workers)
+    scored = run_stage("align", "score", [fetched, heard, aligned], work, given, workers)
     took("score")
     read(run, [items, fetched, heard, aligned, scored])
     return run

@@ -174,7 +174,7 @@ def all_promises(views: Views, drift: dict[str, Figure] | None) -> list[Promise]
     return promises(views.aligned, drift) + [Promise(f"released: {p.name}", p.bound, p.figure, p.scale, p.met) for p in released]
 
 
-def markdown(views: Views, drift: dict[str, Figure] | None, side: str, seconds: dict[str, float]) -> str:
+def markdown(views: Views, drift: dict[str, Figure] | None, side: str, recognizer: str, seconds: dict[str, float]) -> str:
     """The whole report."""
     found = views.aligned
     rows = [
@@ -184,8 +184,8 @@ def markdown(views: Views, drift: dict[str, Figure] | None, side: str, seconds: 
     hours, documents = sum(c.seconds for c in found.values()) / 3600, sum(c.documents for c in found.values())
     parts = [
         "# Known answers\n",
-        f"Readers that {side}; {hours:.2f} h of speech in {documents} documents. Measured on {machine()}: "
-        + ", ".join(f"{k} {v:.0f} s" for k, v in seconds.items())
+        f"Readers that {side}; {hours:.2f} h of speech in {documents} documents; recogniser {recognizer}. "
+        f"Measured on {machine()}: " + ", ".join(f"{k} {v:.0f} s" for k, v in seconds.items())
         + ".",
         "Made by `make known-answers` (tests/known_answers/README.md says what each figure means). In brackets the 95 %",
         "interval; n counts clips (kept), segments (wrong, errors) or pieces of text (added).\n",

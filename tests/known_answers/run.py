@@ -1,6 +1,7 @@
 """Measures the pipeline on the known answers: `make known-answers`.
 
     .venvs/align/bin/python tests/known_answers/run.py [--side measure] [--only clean,added] [--minutes 8] [--hour 3600]
+        [--recognizer moonshine] [--model FOLDER --model-sha256 …]
 
 Runs the real stages (ingest discover and fetch; align recognize, align and score) in their own environments, compares what they
 wrote with the truth, prints the table and keeps it in bench/results/known-answers.md. Stages that have run on the same corpus
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from corpus import CONDITIONS, Document, documents, write
@@ -47,11 +49,11 @@ def compare(made: list[Document], run: Run, source: Path, keep: Keep) -> tuple[d
 
 
 def measure(
-    work: Path, side: str, only: tuple[str, ...], minutes: float, clean: float | None
+    work: Path, side: str, only: tuple[str, ...], minutes: float, clean: float | None, listening: Mapping[str, object]
 ) -> tuple[Views, list[str], dict[str, float]]:
     """Build the corpus, run the stages, compare: as aligned, and as the release policy would take it."""
     made = write(work / "source", documents(side, only, minutes, clean))
-    run = harvest(work / "source", work)
+    run = harvest(work / "source", work, listening=listening)
     aligned, lines = compare(made, run, work / "source", everything)
     released, _ = compare(made, run, work / "source", policy())
     return Views(aligned, released), lines, run.seconds
@@ -65,20 +67,24 @@ def main() -> None:
     p.add_argument("--minutes", type=float, default=8.0, help="of each damaged or degraded condition")
     p.add_argument("--clean-minutes", type=float, help="of the clean condition; default all there is")
     p.add_argument("--hour", type=float, default=3600.0, help="seconds of synthetic speech; 0: none")
+    p.add_argument("--recognizer", default="moonshine", help="what hears, places and judges")
+    p.add_argument("--model", default="", help="of --recognizer torchaudio: a bundle or a checkpoint folder")
+    p.add_argument("--model-sha256", default="", help="its digest")
     p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers")
     p.add_argument("--out", type=Path, default=RESULT)
     p.add_argument("--check", action="store_true", help="exit 1 if a promise is not met")
     a = p.parse_args()
     started = time.monotonic()
     work = a.work / a.side
-    views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes, a.clean_minutes)
+    listening = {"recognizer": a.recognizer, "model": a.model, "model_sha256": a.model_sha256}
+    views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes, a.clean_minutes, listening)
     drift: dict[str, Figure] | None = None
     if a.hour:
         drift, hour_seconds = measure_drift(
-            a.work / f"hour-{a.hour:g}" / "source", a.work / f"hour-{a.hour:g}", a.hour, everything
+            a.work / f"hour-{a.hour:g}" / "source", a.work / f"hour-{a.hour:g}", a.hour, everything, listening
         )
         seconds |= {f"{k} (hour)": v for k, v in hour_seconds.items()}
-    text = markdown(views, drift, a.side, {**seconds, "in all": time.monotonic() - started})
+    text = markdown(views, drift, a.side, a.recognizer, {**seconds, "in all": time.monotonic() - started})
     a.out.parent.mkdir(parents=True, exist_ok=True)
     a.out.write_text(text, encoding="utf-8")
     (work / "wrong-words.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -43,7 +43,7 @@ def test_added_words_are_promised_as_rejected_and_a_wrong_text_as_gone() -> None
 
 def test_the_report_holds_every_condition_and_the_machine() -> None:
     clean = Condition(counts(0.97, 0.0, 0.03), 4, 1, 600.0)
-    text = markdown(Views({"clean": clean}, {"clean": clean}), None, "measure", {"align": 3.0})
+    text = markdown(Views({"clean": clean}, {"clean": clean}), None, "measure", "moonshine", {"align": 3.0})
     assert "| clean readings, right text | 4 (1 turned away) | 10.0 | 97.0" in text
     assert "| clean: segment start, median error | ≤ 25 ms | 30 (30–30), n=20 | **no** |" in text
     assert "in a pause under 50 ms: 50.0 (" in text and " cores, " in text

@@ -24,23 +24,56 @@ FARTHEST_S = 0.5
 room and telephone, tuning side) 8 lie more than 0.3 s away and 5 more than 0.5 s, all misplaced."""
 HOLE_S = 0.5
 """Between two words that are no neighbours in the text there is no pause if it is shorter: the missing words may be there."""
+ACTIVE = 0.8
+"""So much of a stretch is voice activity where somebody speaks all through it."""
 OVERLAP = 0.3
-"""Of a word that was not heard as such, so much of its time must have been heard as something."""
+"""Of a word that was not heard as such, so much of its time must have been heard as something …"""
+PHONE_FRAMES = 15.0
+"""… unless it alone stands between two that were heard, in voice activity, and has no more frames of 10 ms a phone: recognisers
+leave out words, and breath in a pause takes more."""
+
+Ranges = Sequence[tuple[int, int]]
 
 
-def doubts(placed: Sequence[TokenPlace], pairs: Sequence[Pair], heard: Sequence[HeardWord]) -> list[str]:
+def doubts(placed: Sequence[TokenPlace], pairs: Sequence[Pair], heard: Sequence[HeardWord], speech: Ranges) -> list[str]:
     """Why each placed word is to be refused, or ''.
 
     Args:
         placed: words where alignment has them, in the order of time.
         pairs: (index heard, token) of `align.find`.
         heard: what was heard, in the order of time.
+        speech: voice activity, disjoint (start, end) in samples, ascending.
     """
     times: dict[int, list[HeardWord]] = {}
     for h, token in pairs:
         times.setdefault(token, []).append(heard[h])
     starts = [h.start_s for h in heard]
-    return [_away(p, times[p.token]) if p.token in times else _unheard(p, heard, starts) for p in placed]
+    out = []
+    for i, p in enumerate(placed):
+        if p.token in times:
+            out.append(_away(p, times[p.token]))
+        else:
+            out.append("" if _left_out(placed[max(0, i - 1) : i + 2], speech) else _unheard(p, heard, starts))
+    return out
+
+
+def _left_out(three: Sequence[TokenPlace], speech: Ranges) -> bool:
+    """Whether the middle one of three words is one that the recogniser left out."""
+    if len(three) < 3 or not (three[0].anchored and three[2].anchored and three[2].token - three[0].token == 2):
+        return False
+    word = three[1]
+    quick = (word.end_s - word.start_s) * 100 <= PHONE_FRAMES * len(word.phones)
+    return quick and _active(speech, round(word.start_s * SAMPLE_RATE), round(word.end_s * SAMPLE_RATE))
+
+
+def _active(speech: Ranges, start: int, end: int) -> bool:
+    """Whether somebody speaks all through [start, end)."""
+    i = max(0, bisect_right(speech, (start, start)) - 1)
+    covered = 0
+    while i < len(speech) and speech[i][0] < end:
+        covered += max(0, min(speech[i][1], end) - max(speech[i][0], start))
+        i += 1
+    return covered >= ACTIVE * (end - start)
 
 
 def _away(place: TokenPlace, heard: Sequence[HeardWord]) -> str:
@@ -64,13 +97,15 @@ def unexplained(pairs: Sequence[Pair], heard: Sequence[HeardWord], words: Sequen
     return [h for i, h in enumerate(heard) if i not in explained]
 
 
-def with_sound(refused: Sequence[Stretch], heard: Sequence[HeardWord], words: Sequence[AlignedWord]) -> list[Stretch]:
-    """Refused stretches in which something was heard, or that lie in a short hole between accepted words.
+def with_sound(
+    refused: Sequence[Stretch], heard: Sequence[HeardWord], words: Sequence[AlignedWord], speech: Ranges
+) -> list[Stretch]:
+    """Refused stretches in which something was heard, or that lie in a hole between accepted words.
 
     In the others a word was looked for where nobody spoke.
     """
     middles = _middles(heard)
-    holes = [(round(a.end_s * SAMPLE_RATE), round(b.start_s * SAMPLE_RATE)) for a, b in pairwise(words) if _is_hole(a, b)]
+    holes = _holes(words, speech)
     starts = [a for a, _ in holes]
 
     def in_hole(s: Stretch) -> bool:
@@ -80,13 +115,17 @@ def with_sound(refused: Sequence[Stretch], heard: Sequence[HeardWord], words: Se
     return [s for s in refused if _any_in(middles, s.start_sample, s.end_sample) or in_hole(s)]
 
 
-def _is_hole(a: AlignedWord, b: AlignedWord) -> bool:
-    return b.token != a.token + 1 and b.start_s - a.end_s <= HOLE_S
+def _holes(words: Sequence[AlignedWord], speech: Ranges) -> list[tuple[int, int]]:
+    """Ranges between accepted words in which words of the text must be: too short for a pause, or spoken all through."""
+    out = []
+    for a, b in pairwise(words):
+        start, end = round(a.end_s * SAMPLE_RATE), round(b.start_s * SAMPLE_RATE)
+        if b.token != a.token + 1 and end > start and (end - start <= HOLE_S * SAMPLE_RATE or _active(speech, start, end)):
+            out.append((start, end))
+    return out
 
 
-def heard_speech(
-    speech: Sequence[tuple[int, int]], words: Sequence[AlignedWord], others: Sequence[HeardWord]
-) -> list[tuple[int, int]]:
+def heard_speech(speech: Ranges, words: Sequence[AlignedWord], others: Sequence[HeardWord]) -> list[tuple[int, int]]:
     """Speech less the shorter stretches without a word, accepted or heard.
 
     Args:
@@ -105,7 +144,7 @@ def heard_speech(
     """
     middles = _middles(others)
     spans = [(round(w.start_s * SAMPLE_RATE), round(w.end_s * SAMPLE_RATE)) for w in words]
-    holes = {round(a.end_s * SAMPLE_RATE) for a, b in pairwise(words) if _is_hole(a, b)}
+    holes = {start for start, _ in _holes(words, speech)}
     starts = [a for a, _ in spans]
     out: list[tuple[int, int]] = []
     for start, end in speech:

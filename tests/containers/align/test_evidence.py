@@ -50,6 +50,18 @@ def test_a_word_far_from_where_it_was_heard_is_doubted() -> None:
     assert "from where it was heard" in doubts(places((0, 3.0, 3.4, True)), [(0, 0)], [USE], [(0, 4 * SECOND)])[0]
 
 
+@pytest.mark.parametrize(("pause_s", "refused"), [(0.0, False), (0.4, True)])
+def test_words_squeezed_by_the_recogniser_lie_where_the_row_has_them(pause_s: float, refused: bool) -> None:
+    """Its times of "by the" are wrong: they follow on "dominated", and "sheet" on them. Across a pause nobody knows."""
+    heard = [
+        HeardWord("dominated", 1.0, 1.0, None),
+        HeardWord("by", 1.0, 1.0, None),
+        HeardWord("sheet", 2.3 + pause_s, 3.0, None),
+    ]
+    placed = places((0, 1.0, 1.6, True), (1, 1.62, 2.2, True), (2, 2.25 + pause_s, 3.0, True))
+    assert [bool(why) for why in doubts(placed, [(0, 0), (1, 1), (2, 2)], heard, [(0, 3 * SECOND)])] == [False, refused, False]
+
+
 @pytest.mark.parametrize(("end_s", "tokens", "there"), [(3.0, 2, True), (3.0, 1, False), (1.4, 2, True)])
 def test_between_words_that_are_no_neighbours_speech_stays_speech(end_s: float, tokens: int, there: bool) -> None:
     """Two seconds of voice activity: a missing word of the text is in them, or nothing but breath."""

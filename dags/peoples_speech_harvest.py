@@ -1,7 +1,8 @@
 """Harvest of one month of The People's Speech, one DAG a language.
 
 **What it does.** Finds items with an open license and human captions (`discover`), downloads and checks them
-(`fetch`), and aligns audio to text (`recognize`, `align`, `score`). Work is mapped over shards of some hours of
+(`fetch`), and aligns audio to text (`recognize`, `align`, `score`; `refine` puts the words' boundaries right where a
+CTC model placed them). Work is mapped over shards of some hours of
 audio, and a shard flows on without waiting for the others. `gate_recordings` and `gate_segments` are Great
 Expectations suites: a critical failure stops the run there. `seal` then writes
 `batches/peoples_speech/<language>/<YYYY.MM>/batch.json`: from now on this month belongs to the next releases.
@@ -29,7 +30,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 
 from operators import keys, paths
-from operators.registry import RECOGNIZERS, SOURCES, Language, load_languages
+from operators.registry import GPU_RECOGNIZERS, RECOGNIZERS, SOURCES, Language, load_languages
 from operators.settings import Settings
 from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
 
@@ -58,6 +59,7 @@ def form(language: Language) -> dict[str, Param]:
 def make_harvest(settings: Settings, language: Language) -> DAG:
     """The harvest DAG of a language."""
     here = Pipeline(settings, DATASET, language)
+    refines = language.recognizer in GPU_RECOGNIZERS  # CTC knows which word is where, not where a word begins
 
     @dag(
         dag_id=f"{DATASET}_harvest__{language.code}",
@@ -91,10 +93,13 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             scored = here.stage(
                 BATCH, "align", "score", pool="heavy", inputs=[fetched, heard, aligned], from_run=["recognizer"]
             ).made
-            return fetched, heard, aligned, scored
+            timed = aligned
+            if refines:
+                timed = here.stage(BATCH, "words", "refine", pool="heavy", inputs=[fetched, aligned]).made
+            return fetched, heard, aligned, scored, timed
 
         made: Any = shard.expand(items=discover.output)
-        fetched, heard, aligned, scored = made
+        fetched, heard, aligned, scored, timed = made
         gates = [
             here.stage(
                 BATCH, "quality", "check", task_id=f"gate_{suite}", inputs=inputs, roles=roles, retries=0,
@@ -103,11 +108,12 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
             )
             for suite, inputs, roles in (
                 ("recordings", [fetched], {}),
-                ("segments", [scored], {"words": aligned, "rejections": [heard, aligned]}),
+                ("segments", [scored], {"words": timed, "rejections": [heard, aligned]}),
             )
         ]  # fmt: skip
         seal = here.stage(
-            BATCH, "release", "seal", inputs=[discover.made_if_any, fetched, heard, aligned, scored],
+            BATCH, "release", "seal",
+            inputs=[discover.made_if_any, fetched, heard, aligned, scored, *([timed] if refines else [])],
             trigger_rule=TriggerRule.NONE_FAILED,  # a month with nothing in it, or a shard that lost all, is sealed too
             stage_params={
                 "root": settings.root, "dataset": DATASET, "language": language.code, "key": "{{ month(dag_run, params) }}",

@@ -42,6 +42,17 @@ def test_who_waits_for_whom(bag: Any, name: str, edges: dict[str, set[str]]) -> 
     assert {task.task_id: task.upstream_task_ids for task in bag.dags[name].tasks} == edges
 
 
+def test_what_a_ctc_model_placed_is_refined_before_the_gate() -> None:
+    language = Language("de", "German", "2026.01", recognizer="torchaudio", stages={"refine": {"agree_s": 0.1}})
+    made = runpy.run_path(str(REPO / "dags/peoples_speech_harvest.py"))["make_harvest"](Settings.from_env({}), language)
+    edges = {t.task_id: t.upstream_task_ids for t in made.tasks}
+    assert edges["shard.refine"] == {"shard.fetch", "shard.align"} and edges["shard.score"] == HARVEST_EDGES["shard.score"]
+    assert edges["gate_segments"] == {"shard.recognize", "shard.align", "shard.score", "shard.refine"}
+    assert edges["seal"] == HARVEST_EDGES["seal"] | {"shard.refine"}
+    assert len(made.task_dict["seal"].inputs) == 6
+    assert made.task_dict["shard.refine"].image == "words" and made.task_dict["shard.refine"].stage_params == {"agree_s": 0.1}
+
+
 def test_where_there_is_spark_it_finds_the_text_clusters() -> None:
     given = {"SPEECHMILL_ROOT": "gs://speech/warehouse", "SPEECHMILL_DATAPROC": "p/europe-west4/speechmill-spark"}
     language = Language("en", "English", "2026.01", stages={"cluster": {"threshold": 0.6}})
@@ -50,6 +61,10 @@ def test_where_there_is_spark_it_finds_the_text_clusters() -> None:
     assert {t.task_id: t.upstream_task_ids for t in made.tasks} == wanted | {"cluster": {"collect", "text_clusters"}}
     spark, cluster = made.task_dict["text_clusters"], made.task_dict["cluster"]
     assert set(cluster.roles) == {"text_clusters"} and spark.stage_params == cluster.stage_params == {"threshold": 0.6}
+
+
+def test_a_folder_is_sealed_once(bag: Any) -> None:
+    assert len(bag.dags[HARVEST].task_dict["seal"].inputs) == 5
 
 
 def test_a_shard_is_mapped_as_a_whole(bag: Any) -> None:

@@ -209,6 +209,7 @@ def _write(ctx: Context[AlignParams], document: Document, draft: SegmentDraft) -
             {
                 "segment_id": row_id, "index": index, "char_start": w.char_start, "char_end": w.char_end, "word": w.word,
                 "word_raw": text[w.char_start : w.char_end], "start_s": w.start_s, "end_s": w.end_s, "score": w.score,
+                "timed_by": "align",
             },
         )  # fmt: skip
 

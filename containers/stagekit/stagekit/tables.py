@@ -245,6 +245,7 @@ WORDS = Table(
         Column("start_s", _f, "start in the recording"),
         Column("end_s", _f, "end in the recording"),
         Column("score", _f, "log-likelihood ratio per frame against a free phone loop; more is better, 0 is par"),
+        Column("timed_by", _s, "stage whose start and end these are: `align`, or `refine`"),
     ),
 )
 

@@ -8,4 +8,4 @@ os.environ.update(dict.fromkeys(ONE_THREAD, "1"))  # before numpy is read: threa
 
 from stagekit.cli import main  # noqa: E402
 
-main("words", {"train": "words.train", "align": "words.align"})
+main("words", {"train": "words.train", "align": "words.align", "refine": "words.boundaries"})

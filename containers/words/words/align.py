@@ -129,28 +129,34 @@ def _jobs(ctx: Context[AlignParams], model: Model) -> Iterator[Job]:
 
 def align_job(job: Job) -> list[list[dict[str, Any]] | Refused]:
     """Rows of ``sentence_words`` of each sentence, or why there are none."""
-    model, params = job.model, job.params
+    clips = [samples(sentence, job.params.longest_s) for sentence in job.sentences]
+    return align_clips(job.sentences, clips, job.model, job.params)
+
+
+def align_clips(
+    sentences: list[Sentence], clips: list[F32 | Refused], model: Model, params: AlignParams
+) -> list[list[dict[str, Any]] | Refused]:
+    """The same of sentences whose samples are there."""
     heard: dict[int, F32] = {}
     out: dict[int, list[dict[str, Any]] | Refused] = {}
-    for n, sentence in enumerate(job.sentences):
-        clip = samples(sentence, params.longest_s)
+    for n, clip in enumerate(clips):
         if isinstance(clip, Refused):
             out[n] = clip
         else:
             heard[n] = clip
     cepstra = [static_vectors(clip, model.shape) for clip in heard.values()]
-    statics = normalise(cepstra, [job.sentences[n].speaker for n in heard])
+    statics = normalise(cepstra, [sentences[n].speaker for n in heard])
     ready: dict[int, Prepared] = {}
     for n, static in zip(heard, statics, strict=True):
-        prepared = prepare(job.sentences[n], heard[n], static, model)
+        prepared = prepare(sentences[n], heard[n], static, model)
         if isinstance(prepared, Refused):
             out[n] = prepared
         else:
             ready[n] = prepared
     found = search([p.utterance for p in ready.values()], model, params.device)
     for n, best in zip(ready, found, strict=True):
-        out[n] = rows_of(job.sentences[n], ready[n], best, model, params)
-    return [out[n] for n in range(len(job.sentences))]
+        out[n] = rows_of(sentences[n], ready[n], best, model, params)
+    return [out[n] for n in range(len(sentences))]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,15 @@ class TrainParams(Params):
     device: str = Field("cpu", pattern=DEVICES, description="`cpu`, `cuda` (the GPU image), or `torch`: as cuda, on the CPU")
     work: str = Field("", description="folder for checkpoints; empty: beside the output", json_schema_extra=RUNTIME)
 
+    @property
+    def shape(self) -> Shape:
+        """Of the features."""
+        return Shape(shift=self.shift_ms * RATE // 1000)
+
+
+class TooFew(StageError):
+    """Too few sentences to learn from."""
+
 
 def digests(params: TrainParams) -> dict[str, str]:
     """What decides the output beside code and parameters: the lexicon's content."""
@@ -81,16 +90,53 @@ class Job:
 )
 def run(ctx: Context[TrainParams]) -> None:
     """Inputs: folders with ``sentences`` and ``sentence_audio``. Output: ``model/`` (words.model)."""
-    given = ctx.params
-    chosen = sample(ctx)
+    kept, vectors = load(ctx, sample(ctx), ctx.params.shape)
+    seconds = {s.id: s.duration_s for s in kept}
+
+    def refuse(name: str, detail: str) -> None:
+        ctx.reject(name, Reason.UNALIGNED, detail, end_s=seconds[name])
+
+    learned = learn(ctx, kept, vectors, refuse)
+    for name in learned.names:
+        ctx.keep(name, seconds[name])
+    for name in learned.left_out:
+        refuse(name, "fits its text far worse than others: not learned from")
+    ctx.metrics |= learned.model.about
+    learned.model.save(ctx.path("model/model.json").parent)
+    learned.work.remove()
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A model, ids of the sentences that it was learned from, and of those whose text fits far worse than others'."""
+
+    model: Model
+    names: list[str]
+    left_out: list[str]
+    work: Checkpoints
+    """To be removed when the model is where it should be."""
+
+
+def learn(ctx: Context[Any], kept: list[Sentence], vectors: list[Sound], refuse: Callable[[str, str], None]) -> Learned:
+    """A model of sentences and their sound.
+
+    Args:
+        ctx: its parameters are `TrainParams`, or more; training goes on from what it left beside the output.
+        kept: the sentences.
+        vectors: what was heard of each.
+        refuse: gets the id of a sentence whose text is longer than its sound, and the detail.
+
+    Raises:
+        TooFew: there are not enough of them.
+    """
+    given: TrainParams = ctx.params
     lexicon: dict[str, list[list[str]]] = {}
     if given.lexicon:
         with local_copy(given.lexicon) as path:
             lexicon = read_lexicon(path)
-    shape = Shape(shift=given.shift_ms * RATE // 1000)
-    kept, vectors = load(ctx, chosen, shape)
+    shape = given.shape
     if len(kept) < given.min_sentences:
-        raise StageError(
+        raise TooFew(
             f"{len(kept)} usable sentences; training needs {given.min_sentences} (parameter min_sentences; the README says what "
             "so few are worth)"
         )
@@ -103,14 +149,13 @@ def run(ctx: Context[TrainParams]) -> None:
         trellis = build([speller(key(w)) for w in sentence.words], topology)
         need = trellis.shortest * shape.shift / RATE
         if trellis.shortest > static.shape[1]:
-            detail = f"{sentence.duration_s:.2f} s of sound for a text that takes {need:.2f} s at least"
-            ctx.reject(sentence.id, Reason.UNALIGNED, detail, end_s=sentence.duration_s)
+            refuse(sentence.id, f"{sentence.duration_s:.2f} s of sound for a text that takes {need:.2f} s at least")
             continue
         boundaries = per_frame(curve, static.shape[1], shape.shift, CHANGE_WEIGHT)
         utterances.append(Utterance(with_slopes(static, shape), trellis, boundaries))
         names.append(sentence.id)
     if len(utterances) < given.min_sentences:
-        raise StageError(f"{len(utterances)} sentences whose text fits their sound; training needs {given.min_sentences}")
+        raise TooFew(f"{len(utterances)} sentences whose text fits their sound; training needs {given.min_sentences}")
     plan = Plan(leaves=given.leaves, tied_gaussians=given.gaussians)
     seconds = {s.id: s.duration_s for s in kept}
     engine = engine_of(given.device, threads_of(ctx.workers))
@@ -118,53 +163,50 @@ def run(ctx: Context[TrainParams]) -> None:
     work = Checkpoints(ctx, digest([names, asdict(plan)]))
     before = work.last()
     if before is not None and not ctx.quiet:
-        print(f"train: goes on after {before.phase} round {before.round}", file=sys.stderr, flush=True)
+        print(f"{ctx.stage.name}: goes on after {before.phase} round {before.round}", file=sys.stderr, flush=True)
     final = estimator.run(before, work.save)
-    left_out = 0
-    for name, best in zip(names, final.paths, strict=True):
-        if best is None:
-            left_out += 1
-            ctx.reject(name, Reason.UNALIGNED, "fits its text far worse than others: not learned from", end_s=seconds[name])
-        else:
-            ctx.keep(name, seconds[name])
     assert final.plain is not None
-    hours = sum(seconds[n] for n in names) / 3600
+    used = [name for name, best in zip(names, final.paths, strict=True) if best is not None]
     about = {
-        "sentences": len(names) - left_out,
-        "left_out": left_out,
-        "hours": round(hours, 4),
+        "sentences": len(used),
+        "left_out": len(names) - len(used),
+        "hours": round(sum(seconds[n] for n in names) / 3600, 4),
         "tied_states": final.tree.leaves,
         "gaussians": len(final.acoustics.mixtures.weight),
         "scores": usual_scores(engine, utterances, final, shape.shift / RATE),
     }
-    ctx.metrics |= about
-    Model(shape, topology, speller, final.plain, final.acoustics, final.tree, about).save(ctx.path("model/model.json").parent)
-    work.remove()
+    model = Model(shape, topology, speller, final.plain, final.acoustics, final.tree, about)
+    return Learned(model, used, [n for n, best in zip(names, final.paths, strict=True) if best is None], work)
 
 
 def sample(ctx: Context[TrainParams]) -> set[str]:
-    """Ids to train on: all, or as many hours as allowed in the order of a hash; every sentence is counted in, the rest kept.
+    """Ids to train on; every sentence is counted in, the rest kept.
 
     Raises:
         EmptyInput: there is none.
     """
-    ranked: list[tuple[str, str, float]] = []
+    seconds: dict[str, float] = {}
     for row in ctx.rows("sentences", columns=["sentence_id", "duration_s"]):
-        name, duration = row["sentence_id"], row["duration_s"]
-        ctx.enter(name, duration)
-        ranked.append((hashlib.sha256(f"{ctx.params.seed} {name}".encode()).hexdigest(), name, duration))
-    if not ranked:
+        seconds[row["sentence_id"]] = row["duration_s"]
+        ctx.enter(row["sentence_id"], row["duration_s"])
+    if not seconds:
         raise EmptyInput("no sentences")
-    left = ctx.params.max_hours * 3600
-    if sum(duration for *_, duration in ranked) <= left:
-        return {name for _, name, _ in ranked}
+    chosen = draw(seconds, ctx.params)
+    for name in seconds.keys() - chosen:
+        ctx.keep(name, seconds[name])
+    return chosen
+
+
+def draw(seconds: Mapping[str, float], given: TrainParams) -> set[str]:
+    """All ids, or as many hours as allowed in the order of a hash; ``seconds``: of each."""
+    left = given.max_hours * 3600
+    if sum(seconds.values()) <= left:
+        return set(seconds)
     chosen = set()
-    for _, name, duration in sorted(ranked):
-        if 0 < duration <= min(left, ctx.params.longest_s):
+    for _, name in sorted((hashlib.sha256(f"{given.seed} {name}".encode()).hexdigest(), name) for name in seconds):
+        if 0 < seconds[name] <= min(left, given.longest_s):
             chosen.add(name)
-            left -= duration
-        else:
-            ctx.keep(name, duration)
+            left -= seconds[name]
     return chosen
 
 
@@ -205,8 +247,13 @@ def vectors_of(job: Job) -> list[Sound | Refused]:
     out: list[Sound | Refused] = []
     for sentence in job.sentences:
         x = samples(sentence, job.longest_s)
-        out.append(x if isinstance(x, Refused) else (static_vectors(x, job.shape), change(fine_mel(x))))
+        out.append(x if isinstance(x, Refused) else sound_of(x, job.shape))
     return out
+
+
+def sound_of(clip: NDArray[np.float32], shape: Shape) -> Sound:
+    """Cepstra and change of a clip."""
+    return static_vectors(clip, shape), change(fine_mel(clip))
 
 
 def make_speller(sentences: list[Sentence], lexicon: dict[str, list[list[str]]], rare: int) -> Speller:

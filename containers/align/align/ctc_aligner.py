@@ -5,8 +5,9 @@ words, which takes separators and what the text does not hold; no token is ever 
 that a word which nobody said costs little and pushes nothing aside; and of words between two that were heard only as many are
 looked for as there is time to say. Acceptance then refuses what the sound does not support.
 
-A word's score is the mean over the frames from its first letter to its last of the log likelihood of what the text wants there
-over that of the model's best token: 0 where the text is what greedy decoding hears.
+A word's score is the log likelihood of what the text wants from its first letter to its last, over that of the model's best
+tokens there, for each letter: 0 where the text is what greedy decoding hears. For each frame, wrong words would look better than
+they are: their letters find their like far apart, and the blanks between cost nothing.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ def place_words(
         a, b = int(frames[0]), int(frames[-1]) + 1  # of `likely`, which has a frame more before the first
         n = len(tokens.spell(words[index]))
         letters = tuple((ids[j], int(counts[j])) for j in range(start, start + n))
-        out.append(Placed(index, a - 1, b - 1, float(score[a:b].mean(dtype=np.float64)), letters))
+        out.append(Placed(index, a - 1, b - 1, float(score[a:b].sum(dtype=np.float64)) / n, letters))
     return out
 
 

@@ -244,7 +244,8 @@ WORDS = Table(
         Column("word_raw", _s, "the piece of `text`"),
         Column("start_s", _f, "start in the recording"),
         Column("end_s", _f, "end in the recording"),
-        Column("score", _f, "log-likelihood ratio per frame against a free phone loop; more is better, 0 is par"),
+        Column("score", _f, "log-likelihood ratio, more is better, 0 is par: per frame against a free phone loop; of a CTC model "
+               "per letter against its best tokens"),
         Column("timed_by", _s, "stage whose start and end these are: `align`, or `refine`"),
     ),
 )

@@ -104,6 +104,14 @@ class _TaskInstance(SimpleNamespace):
         self.pushed[key] = value
 
 
+class _Remembered(dict[str, Any]):
+    """Airflow's task state store, as much of it as the operator uses."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self[key] = value
+
+
 def pod_overhead(base: Path, times: int) -> list[float]:
     """Seconds that a pod adds, with the operator's own polling."""
     import gcs_server
@@ -143,7 +151,7 @@ def pod_overhead(base: Path, times: int) -> list[float]:
             run = SimpleNamespace(run_id=f"r{number}", logical_date=None, partition_key="2026.10")
             context: Any = {
                 "ti": ti, "dag_run": run, "run_id": f"r{number}", "dag": SimpleNamespace(dag_id="d"), "params": {},
-                "task": SimpleNamespace(task_id="discover"), "task_state_store": {},
+                "task": SimpleNamespace(task_id="discover"), "task_state_store": _Remembered(),
             }  # fmt: skip
             step: Callable[[], Any] = lambda: operator.execute(context)  # noqa: E731
             while True:

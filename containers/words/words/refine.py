@@ -2,9 +2,8 @@
 
 A model's state change is late or early by what its letters have learned to share, some 8 ms between words of synthetic speech,
 and differently for each pair of sounds. The sound itself changes within a few milliseconds: so a boundary goes to the largest
-change of the spectrum (:mod:`words.change`) within ``REACH_S``, with a preference for staying that grows with the square of the
-distance.
-Words that touch move their boundary together.
+change of the spectrum (:mod:`words.change`) within ``REACH_S`` of it, with a preference for staying that grows with the square of
+the distance. Words that touch move their boundary together, and it is looked for ``LAG_S`` earlier.
 
 A detector of its own for the edges of pauses (the level leaves that of the pause) was tried and left out: no better on synthetic
 speech once the flat start knew pauses, and worse on readers, whose last words fade into breath and room.
@@ -22,9 +21,12 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 STEP = HOP / RATE
-REACH_S = 0.02
-"""At 15 ms and at 30 ms the mean error on synthetic speech is larger by up to 1 ms."""
-RELUCTANCE = 0.3
+REACH_S = 0.022
+LAG_S = 0.012
+"""Between words that touch: a model enters a word late where it begins with a closure; the burst is the larger change, the truth
+lies before. On synthetic speech in English, German, Russian and Hindi 10 to 14 ms take 1 to 4 ms off the mean error of starts and
+ends and leave a median bias under 2 ms; of the 59 words timed by hand the starts' median bias goes from 0 to -2 to -4 ms."""
+RELUCTANCE = 0.6
 """Share of the change that must be made up for at the farthest place."""
 
 
@@ -45,7 +47,7 @@ def refine(words: F64, curve: F32, duration_s: float) -> F64:
         high = middle[k] if k < len(words) else duration_s
         if after - before < STEP:
             if 0 < k < len(words):
-                out[k - 1, 1] = out[k, 0] = largest_change(curve, before, low, high)
+                out[k - 1, 1] = out[k, 0] = largest_change(curve, before - LAG_S, low, high)
             continue
         halfway = (before + after) / 2
         if k:

@@ -2,7 +2,7 @@
 
 A Markov model's silence starts and ends by its 25 ms windows and its training data's habits: next to pauses its word starts
 are about 20 ms early and its ends about 50 ms late (78 readers of the tuning side). The level knows better, where speech stands
-clear of the background; where it does not, the edge stays.
+clear of the background; where it does not, the edge stays, and an end, which fades into the background, is put a little later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ OUTWARD_S, INWARD_S = 0.10, 0.15
 CONTEXT_S = 0.4
 """Audio on either side from which the levels of pause and word are taken."""
 CLEAR_DB = 15.0
-"""The word's level stands at least so far over the pause's, or the edge stays."""
+"""The word's level stands at least so far over the pause's, or the edge stays …"""
+HIDDEN_S = 0.03
+"""… and an end comes so much later: in pink noise at 10 dB half of all ends are 20 to 70 ms early (35 clips, tuning side)."""
 QUIET_STEPS = 6
 """So many levels (30 ms) in a row under the threshold are outside the word."""
 
@@ -113,7 +115,7 @@ def _edge(at_s: float, low_s: float, high_s: float, read: Read, is_end: bool) ->
         return at_s
     floor, top = float(np.percentile(quiet, 30)), float(np.percentile(loud, 90))
     if top - floor < CLEAR_DB:
-        return at_s
+        return min(at_s + HIDDEN_S, high_s) if is_end else at_s
     threshold = floor + max(6.0, 0.4 * (top - floor))
     inward, outward = int(INWARD_S * RATE / STEP), int(OUTWARD_S * RATE / STEP)
     strong = np.flatnonzero(level[middle : middle + inward] >= threshold)

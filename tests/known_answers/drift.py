@@ -73,9 +73,9 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
 
 
 def measure(
-    folder: Path, work: Path, seconds: float, keep: Keep, listening: Mapping[str, object] | None = None
+    folder: Path, work: Path, seconds: float, keep: Keep, listening: Mapping[str, object] | None = None, biased: bool = False
 ) -> tuple[dict[str, Figure], dict[str, float]]:
-    """Make, run, compare; figures and wall seconds of each stage. ``listening``: see `pipeline.harvest`."""
+    """Make, run, compare; figures and wall seconds of each stage. ``listening``, ``biased``: see `pipeline.harvest`."""
     truth = make(folder, seconds)
-    run = harvest(folder, work, listening=listening)
+    run = harvest(folder, work, listening=listening, biased=biased)
     return figures(run, truth, keep), run.seconds

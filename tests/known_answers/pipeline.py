@@ -75,8 +75,17 @@ def ingest(source: Path, work: Path) -> tuple[str, str]:
     return items, run_stage("ingest", "fetch", [items], work, {"store": str(work / "recordings")})
 
 
-def harvest(source: Path, work: Path, workers: int | None = None, listening: Mapping[str, object] | None = None) -> Run:
-    """Run ingest and align on a source folder; ``listening``: parameters of recognize, align and score.
+def harvest(
+    source: Path, work: Path, workers: int | None = None, listening: Mapping[str, object] | None = None, biased: bool = False
+) -> Run:
+    """Run ingest and align on a source folder.
+
+    Args:
+        source: the source folder.
+        work: where the stages write.
+        workers: of each stage.
+        listening: parameters of recognize, align and score.
+        biased: recognize is told of the document.
 
     Raises:
         StageFailed: a stage did not end well.
@@ -91,7 +100,7 @@ def harvest(source: Path, work: Path, workers: int | None = None, listening: Map
     items, fetched = ingest(source, work)
     took("ingest")
     given = listening or {}
-    heard = run_stage("align", "recognize", [fetched], work, given, workers)
+    heard = run_stage("align", "recognize", [fetched], work, {**given, **({"biased": True} if biased else {})}, workers)
     took("recognize")
     aligned = run_stage("align", "align", [fetched, heard], work, given, workers)
     took("align")

@@ -49,11 +49,12 @@ def compare(made: list[Document], run: Run, source: Path, keep: Keep) -> tuple[d
 
 
 def measure(
-    work: Path, side: str, only: tuple[str, ...], minutes: float, clean: float | None, listening: Mapping[str, object]
+    work: Path, side: str, only: tuple[str, ...], minutes: float, clean: float | None, listening: Mapping[str, object],
+    biased: bool,
 ) -> tuple[Views, list[str], dict[str, float]]:
     """Build the corpus, run the stages, compare: as aligned, and as the release policy would take it."""
     made = write(work / "source", documents(side, only, minutes, clean))
-    run = harvest(work / "source", work, listening=listening)
+    run = harvest(work / "source", work, listening=listening, biased=biased)
     aligned, lines = compare(made, run, work / "source", everything)
     released, _ = compare(made, run, work / "source", policy())
     return Views(aligned, released), lines, run.seconds
@@ -70,6 +71,7 @@ def main() -> None:
     p.add_argument("--recognizer", default="moonshine", help="what hears, places and judges")
     p.add_argument("--model", default="", help="of --recognizer torchaudio: a bundle or a checkpoint folder")
     p.add_argument("--model-sha256", default="", help="its digest")
+    p.add_argument("--biased", action="store_true", help="the same: tell it of the document")
     p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers")
     p.add_argument("--out", type=Path, default=RESULT)
     p.add_argument("--check", action="store_true", help="exit 1 if a promise is not met")
@@ -77,11 +79,11 @@ def main() -> None:
     started = time.monotonic()
     work = a.work / a.side
     listening = {"recognizer": a.recognizer, "model": a.model, "model_sha256": a.model_sha256}
-    views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes, a.clean_minutes, listening)
+    views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes, a.clean_minutes, listening, a.biased)
     drift: dict[str, Figure] | None = None
     if a.hour:
         drift, hour_seconds = measure_drift(
-            a.work / f"hour-{a.hour:g}" / "source", a.work / f"hour-{a.hour:g}", a.hour, everything, listening
+            a.work / f"hour-{a.hour:g}" / "source", a.work / f"hour-{a.hour:g}", a.hour, everything, listening, a.biased
         )
         seconds |= {f"{k} (hour)": v for k, v in hour_seconds.items()}
     text = markdown(views, drift, a.side, a.recognizer, {**seconds, "in all": time.monotonic() - started})

@@ -38,10 +38,11 @@ SPHINX = Limits(min_score=-1.7, heard_margin=2.0, among_heard_margin=1.0, least_
 """Of a log-likelihood ratio per frame against a loop of phones. 1 in 1,000 right words has a score under -1.6; the worst total of
 3,521 right words, degraded audio included, was -174; the longest right word had 26 frames a phone, words that get stretched over
 a passage which the text lacks had 37 and 40 (tuning side)."""
-CTC = Limits(min_score=-3.0, heard_margin=2.0, among_heard_margin=1.0, least_total=-math.inf, longest_phone=32.0, least=-3.5)
-"""Of a CTC model's tokens against its best ones, a letter (`align.ctc_aligner`). Chosen with a model of random weights, whose own
-words are the text (`test_ctc_aligner.py`), in noise that makes it mishear: at 25 dB, where it hears one word in ten, 95 % of
-right words have over -2.0 and 95 % of exchanged ones under -4.2; of 244 exchanged words between right ones 7 are kept."""
+CTC = Limits(min_score=-2.5, heard_margin=2.0, among_heard_margin=1.0, least_total=-math.inf, longest_phone=32.0, least=-3.0)
+"""Of a CTC model's tokens against its best ones, a letter (`align.ctc_aligner`). Measured with a small model in training that
+hears one word in eight (bench/ctc_train; 214 words exchanged against others of the text, in sentences that it had not seen): of
+right words 98 % have over -3.0, of exchanged ones 5 %; between right ones 3 are kept. With a model of random weights whose own
+words are the text, in noise (`test_ctc_aligner.py`), 5 of 244. A better model's right words are nearer to 0."""
 
 
 def accept(

@@ -14,7 +14,10 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 IMAGES = sorted(p.parent.name for p in REPO.glob("containers/*/requirements.txt"))
-HARVEST = (("ingest", "discover"), ("ingest", "fetch"), ("align", "recognize"), ("align", "align"), ("align", "score"))
+HARVEST = (
+    ("ingest", "discover"), ("ingest", "fetch"), ("align", "recognize"), ("align", "align"), ("words", "refine"),
+    ("align", "score"),
+)  # fmt: skip
 RELEASE = (("release", "collect"), ("dedup", "cluster"), ("release", "split"), ("release", "package"), ("release", "publish"))
 
 WORDS = (("ingest", "voices"), ("ingest", "prepare"), ("words", "align"))

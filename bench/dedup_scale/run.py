@@ -6,8 +6,9 @@ PYTHONPATH=containers/stagekit:containers/dedup .venvs/dedup-spark/bin/python be
 Documents are made up: words drawn by Zipf's law from 50,000, a number of them that is spread around the mean (log-normal, sigma
 0.5); 5 % are exact copies of others, 5 % have 2 % of their words changed. Recordings have no fingerprints here: what audio
 identity takes is in ``containers/ingest/IDENTITY.md``. Memory is the proportional set size of the process and of all that it
-started, looked at twice a second. Three runs for each size: the stage; Spark in local mode (two cores, 6 GB of heap), by the
-code that stage ``spark_code`` makes; the stage again with what Spark found, whose rows must be the same.
+started, looked at twice a second; so is CPU time, which depends less than wall time on what else the machine does. Three runs for
+each size: the stage; Spark in local mode (two cores, 6 GB of heap), by the code that stage ``spark_code`` makes; the stage again
+with what Spark found, whose rows must be the same.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ VOCABULARY = pa.array([f"w{n}" for n in range(50_000)])
 CHUNK = 2_000
 """Documents made at a time."""
 LOOK_S = 0.5
-SIZES = ((10_000, 1_000), (50_000, 1_000), (200_000, 1_000), (10_000, 4_500))
+SIZES = ((10_000, 1_000), (50_000, 1_000), (200_000, 1_000), (5_000, 4_500))
 """(documents, words of each on average): 1,000 words are seven minutes of speech, 4,500 half an hour."""
 POD_GIB = 56
 """Memory of profile ``large`` (operators/profiles.py), which the stage runs as on Kubernetes."""
@@ -121,44 +122,50 @@ def corpus(folder: Path, number: int, words: int) -> str:
     return folder.as_uri()
 
 
-def memory(pid: int) -> int:
-    """Proportional set size of a process and of all below it, bytes."""
-    total, todo = 0, [pid]
+def look(pid: int) -> tuple[int, int]:
+    """Of a process and of all below it: (proportional set size, bytes; CPU time so far, clock ticks)."""
+    total, ticks, todo = 0, 0, [pid]
     while todo:
         one = todo.pop()
         try:
             fields = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
             total += next(int(line.split()[1]) for line in fields if line.startswith("Pss:")) * 1024
+            ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rpartition(") ")[2].split()[11:15]))
             tasks = Path(f"/proc/{one}/task").iterdir()
             todo += [int(child) for task in tasks for child in (task / "children").read_text().split()]
         except (OSError, StopIteration):
             continue
-    return total
+    return total, ticks
 
 
-def measured(argv: list[str | Path], log: Path, env: dict[str, str] | None = None) -> tuple[float, float]:
-    """(wall seconds, GB at the peak) of a command.
+Cost = tuple[float, float, float]
+"""Wall seconds, CPU seconds, GB at the peak."""
+
+
+def measured(argv: list[str | Path], log: Path, env: dict[str, str] | None = None) -> Cost:
+    """What a command costs.
 
     Raises:
         SystemExit: it failed.
     """
-    started, peak = time.monotonic(), 0
+    started, peak, cpu = time.monotonic(), 0, 0
     with log.open("w") as out:
         running = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=env)
         while running.poll() is None:
-            peak = max(peak, memory(running.pid))
+            held, ticks = look(running.pid)
+            peak, cpu = max(peak, held), max(cpu, ticks)
             time.sleep(LOOK_S)
     if running.returncode:
         sys.exit(f"{' '.join(map(str, argv))}: exit {running.returncode}\n{log.read_text()[-3000:]}")
-    return time.monotonic() - started, peak / 1e9
+    return time.monotonic() - started, cpu / os.sysconf("SC_CLK_TCK"), peak / 1e9
 
 
-def measure(base: Path, number: int, words: int) -> list[tuple[float, float]]:
-    """(seconds, GB) of the stage, of Spark, and of the stage with what Spark found."""
+def measure(base: Path, number: int, words: int) -> list[Cost]:
+    """Of the stage, of Spark, and of the stage with what Spark found."""
     source = corpus(base / "in", number, words)
     log = base / "log"
 
-    def stage(name: str, *inputs: str) -> tuple[list[dict[str, object]], tuple[float, float]]:
+    def stage(name: str, *inputs: str) -> tuple[list[dict[str, object]], Cost]:
         receipt = base / f"{name}.json"
         given = [word for uri in inputs for word in ("--input", uri)]
         argv = [sys.executable, "-m", "dedup", name.partition("-")[0], *given, "--output", (base / name).as_uri(),
@@ -186,7 +193,7 @@ def measure(base: Path, number: int, words: int) -> list[tuple[float, float]]:
     return [alone, on_spark, after]
 
 
-def report(results: dict[tuple[int, int], list[tuple[float, float]]], load: float) -> str:
+def report(results: dict[tuple[int, int], list[Cost]], load: float) -> str:
     """The page."""
     lines = [
         "# Text duplicates: one process, or Spark",
@@ -195,23 +202,24 @@ def report(results: dict[tuple[int, int], list[tuple[float, float]]], load: floa
         f"{platform.machine()}, {os.cpu_count()} cores (load average {load:.0f} before), Python {platform.python_version()}, "
         f"{datetime.now(UTC):%Y-%m-%d}. Rows were the same each time.",
         "",
-        "| documents | words each | `dedup cluster`: s | GB | Spark, local mode: s | GB | `cluster` after Spark: s | GB |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| documents | words each | `dedup cluster`: wall s | CPU s | GB | Spark, local mode: wall s | CPU s | GB "
+        "| `cluster` after Spark: wall s | CPU s | GB |",
+        "|---:" * 11 + "|",
     ]
     for (number, words), found in results.items():
-        cells = " | ".join(f"{seconds:.0f} | {gigabytes:.2f}" for seconds, gigabytes in found)
+        cells = " | ".join(f"{wall:.0f} | {cpu:.0f} | {gigabytes:.2f}" for wall, cpu, gigabytes in found)
         lines.append(f"| {number:,} | {words:,} | {cells} |")
     sizes = sorted((n, found) for (n, words), found in results.items() if words == SIZES[0][1])
     if len(sizes) > 1:
         (few, small), (many, large) = sizes[0], sizes[-1]
-        each, after = ((large[i][1] - small[i][1]) * 1e6 / (many - few) for i in (0, 2))
+        each, after = ((large[i][2] - small[i][2]) * 1e6 / (many - few) for i in (0, 2))
         most = POD_GIB * 2**30 / 1e3 / each
-        hours = large[0][0] / many * most / 3600
+        hours = large[0][1] / many * most / 3600
         lines += [
             "",
             f"From {few:,} to {many:,} documents `dedup cluster` takes {each:.0f} kB more for each document, and {after:.0f} kB "
             f"after Spark. At that rate, which was not followed further, the {POD_GIB} GiB of profile `large` are full at "
-            f"{most / 1e6:.1f} million documents, which would take {hours:.0f} h on {os.cpu_count()} cores. Audio identity is in "
+            f"{most / 1e6:.1f} million documents, which would take {hours:.0f} h of CPU time. Audio identity is in "
             "the same process and stays there: 0.33 GB for 1,000 h of recordings (`containers/ingest/IDENTITY.md`).",
         ]
     return "\n".join(lines) + "\n"

@@ -15,6 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import Field
 
 from dedup import text
@@ -223,10 +226,16 @@ def _standings(
 
 
 def _texts(ctx: Context[ClusterParams], num_perm: int, wanted: set[str] | None = None, min_words: int = 0) -> Iterator[_Text]:
-    for row in ctx.rows("documents", columns=["document_id", "tokens"], batch=LONG_ROWS):
-        words = [t["word"] for t in row["tokens"]]
-        if len(words) >= min_words and (wanted is None or row["document_id"] in wanted):
-            yield _Text(row["document_id"], words, ctx.params.shingle_words, num_perm)
+    """Texts of at least so many words, or those that are wanted. Of their tokens only the words become Python's objects."""
+    for path in ctx.files("documents"):
+        for batch in pq.ParquetFile(path).iter_batches(LONG_ROWS, columns=["document_id", "tokens.list.element.word"]):
+            if wanted is not None:
+                batch = batch.filter(pc.is_in(batch["document_id"], pa.array(wanted, pa.string())))
+            tokens = batch["tokens"]
+            words = pa.ListArray.from_arrays(tokens.offsets, tokens.values.field("word")).to_pylist()
+            for document_id, text_words in zip(batch["document_id"].to_pylist(), words, strict=True):
+                if len(text_words) >= min_words:
+                    yield _Text(document_id, text_words, ctx.params.shingle_words, num_perm)
 
 
 def _audio_similarity(kept: np.ndarray, other: np.ndarray) -> float:

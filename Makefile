@@ -58,8 +58,9 @@ known-answers: envs ## Measure the pipeline on recordings whose answers are know
 known-answers-words: envs ## Its part on word times, per aligner (MFA where it is installed; less: make known-answers-words WORDS="--only espeak-en")
 	@.venvs/align/bin/python tests/known_answers/words/run.py $(WORDS)
 
-lint: .venvs/lint/.stamp ## Check style (ruff) over the tree
+lint: .venvs/lint/.stamp ## Check style: Python (ruff) and Dockerfiles (hadolint)
 	@.venvs/lint/bin/ruff check .
+	@.venvs/lint/bin/hadolint containers/Dockerfile containers/*/Dockerfile tests/stack/*/Dockerfile
 
 types: setup ## Check types (mypy), each image against its own environment
 	@$(PYTHON) scripts/typecheck.py

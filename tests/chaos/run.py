@@ -4,7 +4,7 @@ A harvest of two recordings, a shard each, and a release on docker-compose.yaml,
 of its own: when a certain stage is at work, SIGKILL to its container or to a service, from the machine (``docker kill`` would
 tell the engine not to start it again). Compose's restart policy and Airflow's retries do the rest, and nobody helps. The release
 must have the same objects with the same CRC32C as the undisturbed one, and so must every table of the batch; ``published`` in
-release.json is left out, which is when it was.
+release.json is left out, which is when it was, and so is its digest in latest.json, once that has been found right.
 
     python3.11 tests/chaos/run.py [FAULT …]               # prints the table of docs/reliability.md
     python3.11 tests/chaos/run.py --together [FAULT …]    # all of them in one run: two stacks instead of six
@@ -12,6 +12,7 @@ release.json is left out, which is when it was.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -111,11 +112,15 @@ def objects(what: Stack) -> dict[str, str]:
     held: dict[str, str] = {}
     for prefix in ("releases", "shards", "recordings", "splits", "batches"):
         held |= what.listing(f"warehouse/{prefix}/")
-    kept = {name: crc for name, crc in held.items() if not name.endswith(("/_SUCCESS.json", "/release.json"))}
-    name = next(n for n in held if n.endswith("/release.json"))
-    about = json.loads(what.read(name))
+    apart = ("/_SUCCESS.json", "/release.json", "/latest.json")
+    kept = {name: crc for name, crc in held.items() if not name.endswith(apart)}
+    release, latest = (next(n for n in held if n.endswith(end)) for end in apart[1:])
+    text = what.read(release)
+    about, points = json.loads(text), json.loads(what.read(latest))
     about.pop("published")
-    return kept | {name: json.dumps(about, sort_keys=True)}
+    if points.pop("sha256") != hashlib.sha256(text.encode()).hexdigest():
+        raise StackError(f"{latest}: not the digest of {release}")
+    return kept | {release: json.dumps(about, sort_keys=True), latest: json.dumps(points)}
 
 
 def main() -> None:

@@ -27,7 +27,11 @@ LAG_S = 0.012
 lies before. On synthetic speech in English, German, Russian and Hindi 10 to 14 ms take 1 to 4 ms off the mean error of starts and
 ends and leave a median bias under 2 ms; of the 59 words timed by hand the starts' median bias goes from 0 to -2 to -4 ms."""
 RELUCTANCE = 0.6
-"""Share of the change that must be made up for at the farthest place."""
+"""Share of the change that must be made up for at the farthest place; …"""
+LATER = 2.0
+"""… so much more of it after `at` than before: of the two edges of a closure the later, the burst, is the larger change. Of three
+synthetic corpora (English, Hindi, Russian) the mean error changes by -0.3, -1.1 and +0.1 ms, and 0.5, 2.9 and -0.1 % more lie
+within 25 ms; of the 59 words timed by hand 2.5 % more, with the same mean."""
 
 
 def refine(words: F64, curve: F32, duration_s: float) -> F64:
@@ -63,6 +67,7 @@ def largest_change(curve: F32, at: float, low: float, high: float) -> float:
     t = np.arange(max(0, int(np.ceil(a / STEP))), min(len(curve) - 1, int(b / STEP)) + 1)
     if len(t) == 0:
         return at
-    worth = curve[t] * (1 - RELUCTANCE * ((t * STEP - at) / REACH_S) ** 2)
+    reluctance = np.where(t * STEP > at, LATER * RELUCTANCE, RELUCTANCE)
+    worth = curve[t] * (1 - reluctance * ((t * STEP - at) / REACH_S) ** 2)
     best = int(np.argmax(worth))
     return float(t[best] * STEP) if worth[best] > 0 else at

@@ -1,8 +1,8 @@
 """Stage ``recognize``: where a recording holds speech, and what a recogniser hears there.
 
-The words are for the search, which finds where in the text the speech lies. What a CTC model said is kept whole, for the stages
-after this one: the GPU is needed here only. A recogniser that can be is biased to the document
-(its words and word order); what it hears is kept as `biased`, else as `open`. Silence is never decoded.
+The words are for the search, which finds where in the text the speech lies. A recogniser that can be is biased to the document
+(its words and word order); what it hears is kept as `biased`, else as `open`. Silence is never decoded. What a CTC model said is
+kept whole, for the stages after this one: the GPU is needed here only.
 """
 
 from __future__ import annotations

@@ -271,6 +271,8 @@ def test_what_a_model_said_comes_back_as_it_was(babbler: Saved, sound: NDArray[n
         assert greedy(held[a:b], encoder.tokens)[0].word == greedy(emission[a:b], encoder.tokens)[0].word
     for a, b in ((0, 50), (420, 600), (640, 700)):
         assert (held[a:b, encoder.tokens.blank] == 0).all() and (np.delete(held[a:b], encoder.tokens.blank, 1) < -7.9).all()
+    nothing = Emissions(encoder.tokens, encoder.geometry, ())
+    assert len(by_document([{"document_id": "doc", **row} for row in nothing.rows()])["doc"].between(0, 9)) == 9
     stride, field = encoder.geometry.stride, encoder.geometry.field
     for start, end in ((0, field - 1), (0, field), (1, field + stride), (stride * 3, stride * 9 + field)):
         first, frames = back.inside(start, end)

@@ -88,14 +88,14 @@ class Emissions:
         return first, self.between(first, first + self.geometry.frames(end_sample - first * self.geometry.stride))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of `emissions`, without their document."""
+        """Rows of `emissions`, without their document; one at least, so that it is known that a model was asked."""
         same = {
             "labels": list(self.tokens.labels), "blank": self.tokens.blank,
             "stride": self.geometry.stride, "field": self.geometry.field,
         }  # fmt: skip
         return [
             {"first_frame": p.first, "frames": len(p.codes), "log_probs": p.codes.tobytes(), **same}
-            for p in self.pieces
+            for p in self.pieces or (Piece(0, np.zeros((0, len(self.tokens)), np.uint8)),)
         ]
 
 

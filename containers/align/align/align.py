@@ -144,10 +144,11 @@ def align_document(job: Job) -> Aligned:
         if job.by_itself:
             others = unexplained(pairs, job.heard, [w for run in accepted for w in run])
             accepted = [close_gaps(run, others, pcm.read) for run in accepted]
+        accepted = [open_gaps(run, job.document.row["text"], pcm.read) for run in accepted]
+        if job.by_itself:
             flat = [w for run in accepted for w in run]
             speech = heard_speech(speech, flat, others)
             refused = with_sound(refused, job.heard, flat, job.speech)
-        accepted = [open_gaps(run, job.document.row["text"], pcm.read) for run in accepted]
         loud = sounds([w for run in accepted for w in run], pcm.read, samples)
     segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused, sound=loud)
     if len(anchored) < FOUND_SHARE * len(job.heard):

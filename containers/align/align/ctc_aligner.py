@@ -210,14 +210,16 @@ def language_score(emission: Emission, tokens: Tokens, words: Sequence[str], see
 
     Returns:
         Nats per frame: around 0 for a text that was not said. None for one that the frames have no room for, or that has fewer
-        than `LEAST_LETTERS`.
+        than `LEAST_LETTERS`, or fewer than three different ones.
     """
     targets, _ = tokens.targets(words)
     letters = [int(t) for t in targets if t != tokens.separator]
-    if len(letters) < LEAST_LETTERS:
+    if len(letters) < LEAST_LETTERS or len(set(letters)) < 3:
         return None
-    random.Random(seed).shuffle(letters)
-    drawn = iter(letters)
+    draw, mixed = random.Random(seed), list(letters)
+    while mixed == letters:
+        draw.shuffle(mixed)
+    drawn = iter(mixed)
     other = np.array([t if t == tokens.separator else next(drawn) for t in targets], np.int32)
     try:
         said, unsaid = (align_tokens(emission, ids, tokens.blank).score for ids in (targets, other))

@@ -46,11 +46,12 @@ SOUND_SHARE = 0.4
 """… it stands so far of the way, in dB, from the background to the words around."""
 NEAR_S = 0.5
 """Farther from a word no clip reaches."""
-FLOOR_S, FLOOR_DB = 2.0, 25.0
-"""Of the audio so far around, a twentieth lies so far under the words, or nothing is said of the sound between them."""
-HIDDEN_PAUSE_S = 0.12
+FLOOR_S, FLOOR_DB, SILENT_DB = 2.0, 25.0, 45.0
+"""Of the audio so far around, a twentieth lies so far under the words, or nothing is said of the sound between them. What lies
+farther under them than the last is no background: zeros of an edited file."""
+HIDDEN_PAUSE_S, WORD_S = 0.12, 2.0
 """Quiet of this length between or in two words that touch is a pause, where the text has a stop between them: without one it may
-be a closure, as in "moved toward"."""
+be a closure, as in "moved toward". It is looked for as far inside each as the second says."""
 
 Read = Callable[[int, int], NDArray[np.float32]]
 
@@ -120,16 +121,21 @@ def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[Align
         left, right = out[i], out[i + 1]
         if right.start_s - left.end_s >= PAUSE_S or boundary_kind(text, left.word, left.char_end, right.char_start) == "none":
             continue
-        first, last = int(max(left.start_s, left.end_s - NEAR_S) * RATE), int(min(right.end_s, right.start_s + NEAR_S) * RATE)
+        first, last = int(max(left.start_s, left.end_s - WORD_S) * RATE), int(min(right.end_s, right.start_s + WORD_S) * RATE)
         level = _levels(read(first, last))
         if len(level) < 2 * least:
             continue
-        quiet = level < max(float(np.percentile(level, 75)) - DIP_DB, float(level.min()) + 3.0)
-        a, b = max(_runs(quiet), key=lambda run: run[1] - run[0], default=(0, 0))
-        start, end = (round((first + at * STEP) / RATE, 4) for at in (a, b))
-        touches = start <= right.start_s + PAUSE_S and end >= left.end_s - PAUSE_S
-        if b - a >= least and a > 0 and b < len(level) and touches and left.start_s < start and end < right.end_s:
-            out[i], out[i + 1] = replace(left, end_s=start), replace(right, start_s=end)
+        quiet = level < max(float(np.percentile(level, 90)) - DIP_DB, float(level.min()) + 3.0)
+        pauses = [
+            (start, end)
+            for a, b in _runs(quiet)
+            for start, end in [((first + a * STEP) / RATE, (first + b * STEP) / RATE)]
+            if b - a >= least and a > 0 and b < len(level)  # sound on both sides
+            and start <= right.start_s + PAUSE_S and end >= left.end_s - PAUSE_S
+        ]  # fmt: skip
+        if pauses:
+            start, end = max(pauses, key=lambda p: p[1] - p[0])
+            out[i], out[i + 1] = replace(left, end_s=round(start, 4)), replace(right, start_s=round(end, 4))
     return out
 
 
@@ -152,12 +158,12 @@ def sounds(words: Sequence[AlignedWord], read: Read, samples: int) -> list[tuple
         high = round(right.start_s * RATE) if right else samples
         far = high - low > 2 * near
         for a, b, beside in ((low, low + near, (left,)), (high - near, high, (right,))) if far else ((low, high, (left, right)),):
-            words_beside = [_levels(read(round(w.start_s * RATE), round(w.end_s * RATE))) for w in beside if w]
-            if b - a < least * STEP or not words_beside:
+            said = [_levels(read(round(w.start_s * RATE), round(w.end_s * RATE))) for w in beside if w]
+            if b - a < least * STEP or not sum(map(len, said)):
                 continue
-            top = float(np.percentile(np.concatenate(words_beside), 75))
+            top = float(np.percentile(np.concatenate(said), 75))
             around = _levels(read(max(0, a - round(FLOOR_S * RATE)), min(samples, b + round(FLOOR_S * RATE))))
-            floor = float(np.percentile(around, 5))
+            floor = max(float(np.percentile(around, 5)), top - SILENT_DB)
             if floor > top - FLOOR_DB:
                 continue
             for first, last in _runs(_bridged(_levels(read(a, b)) > floor + SOUND_SHARE * (top - floor))):

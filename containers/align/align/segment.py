@@ -208,28 +208,17 @@ def _sides(
     for i, w in enumerate(flat):
         low = flat[i - 1].end if i else 0
         high = flat[i + 1].start if i + 1 < len(flat) else duration
-        k = bisect_right(ends, w.start) - 1
-        if k >= 0 and ends[k] > low:
-            before = _side(w.start - ends[k], w.start - ends[k], "speech", pad)
-        else:
-            k = bisect_left(loud_starts, w.start) - 1
-            if k >= 0 and loud_ends[k] > low:
-                quiet = max(0, w.start - loud_ends[k])
-                before = _side(quiet, quiet, "word", pad)
-            else:
-                quiet = w.start - low
-                before = _side(quiet, (quiet + 1) // 2 if i else quiet, "word" if i else "edge", pad)
-        k = bisect_left(starts, w.end)
-        if k < len(foreign) and starts[k] < high:
-            after = _side(starts[k] - w.end, starts[k] - w.end, "speech", pad)
-        else:
-            k = bisect_right(loud_ends, w.end)
-            if k < len(sound) and loud_starts[k] < high:
-                quiet = max(0, loud_starts[k] - w.end)
-                after = _side(quiet, quiet, "word", pad)
-            else:
-                quiet, last = high - w.end, i + 1 == len(flat)
-                after = _side(quiet, quiet if last else quiet // 2, "edge" if last else "word", pad)
+        first, last = i == 0, i + 1 == len(flat)
+        k, n = bisect_right(ends, w.start) - 1, bisect_left(loud_starts, w.start) - 1
+        speech, loud = k >= 0 and ends[k] > low, n >= 0 and loud_ends[n] > low
+        quiet = max(0, w.start - max(ends[k] if speech else low, loud_ends[n] if loud else low))
+        beyond = "speech" if speech else "edge" if first and not loud else "word"
+        before = _side(quiet, quiet if speech or loud or first else (quiet + 1) // 2, beyond, pad)
+        k, n = bisect_left(starts, w.end), bisect_right(loud_ends, w.end)
+        speech, loud = k < len(foreign) and starts[k] < high, n < len(sound) and loud_starts[n] < high
+        quiet = max(0, min(starts[k] if speech else high, loud_starts[n] if loud else high) - w.end)
+        beyond = "speech" if speech else "edge" if last and not loud else "word"
+        after = _side(quiet, quiet if speech or loud or last else quiet // 2, beyond, pad)
         out.append((before, after))
     return out
 

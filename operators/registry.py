@@ -69,13 +69,13 @@ class Language:
         return dict(self.stages.get(name, {}))
 
 
-def variant(params: Mapping[str, Any]) -> str:
-    """Which of an image's environments a stage with these parameters needs.
+def variant(stage: str, params: Mapping[str, Any]) -> str:
+    """Which of an image's environments a stage with these parameters needs: who reads what a model said needs none.
 
-    >>> variant({"recognizer": "torchaudio"}), variant({})
+    >>> variant("recognize", {"recognizer": "torchaudio"}), variant("align", {"recognizer": "torchaudio"})
     ('gpu', '')
     """
-    return "gpu" if params.get("recognizer") in GPU_RECOGNIZERS else ""
+    return "gpu" if stage == "recognize" and params.get("recognizer") in GPU_RECOGNIZERS else ""
 
 
 def load_languages(config: Path, dataset: str) -> list[Language]:

@@ -160,7 +160,7 @@ class StageOperator(BaseOperator):
             output=self.base,
             params={**self.stage_params, **handed},
             receipt=paths.receipt(settings.root, ti.dag_id, ti.run_id, ti.task_id, map_index),
-            variant=variant({**self.stage_params, **handed}),
+            variant=variant(self.stage, {**self.stage_params, **handed}),
         )
         return replace(call, workers=settings.workers or _cores(call, settings))
 

@@ -122,7 +122,7 @@ def main() -> None:
         fetched, truth = corpus(a.spoken, base / "fetched")
         model = {"recognizer": "torchaudio", "model": a.model, "model_sha256": a.model_sha256}
         heard = run("align-gpu", "align", "recognize", [fetched], base, model | {"biased": a.biased})
-        aligned = run("align-gpu", "align", "align", [fetched, heard], base, model)
+        aligned = run("align", "align", "align", [fetched, heard], base, {"recognizer": "torchaudio"})
         refined = run("words", "words", "refine", [fetched, aligned], base, {})
         documents = {s["segment_id"]: s["document_id"] for s in rows(aligned, "segments")}
         before, after = rows(aligned, "words"), rows(refined, "words")

@@ -47,7 +47,7 @@ def run_stage(
     """
     receipt = output / "receipts" / f"{image}-{stage}.json"
     receipt.parent.mkdir(parents=True, exist_ok=True)
-    venv = f"{image}-gpu" if params.get("recognizer") == "torchaudio" else image
+    venv = f"{image}-gpu" if stage == "recognize" and params.get("recognizer") == "torchaudio" else image
     command = [str(REPO / f".venvs/{venv}/bin/python"), "-m", image, stage]
     for uri in inputs:
         command += ["--input", uri]
@@ -84,7 +84,7 @@ def harvest(
         source: the source folder.
         work: where the stages write.
         workers: of each stage.
-        listening: parameters of recognize, align and score.
+        listening: parameters of recognize; align and score get the recogniser's name.
         biased: recognize is told of the document.
 
     Raises:
@@ -102,9 +102,10 @@ def harvest(
     given = listening or {}
     heard = run_stage("align", "recognize", [fetched], work, {**given, **({"biased": True} if biased else {})}, workers)
     took("recognize")
-    aligned = run_stage("align", "align", [fetched, heard], work, given, workers)
+    reading = {name: value for name, value in given.items() if name == "recognizer"}
+    aligned = run_stage("align", "align", [fetched, heard], work, reading, workers)
     took("align")
-    scored = run_stage("align", "score", [fetched, heard, aligned], work, given, workers)
+    scored = run_stage("align", "score", [fetched, heard, aligned], work, reading, workers)
     took("score")
     read(run, [items, fetched, heard, aligned, scored])
     return run

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from align.accept import CTC, SPHINX, accept
-from align.aligners import digest, make_aligner
+from align.aligners import EMITTING, make_aligner
+from align.ctc.emissions import Emissions, by_document
 from align.documents import Document, read_documents
-from align.edges import close_gaps, refine
+from align.edges import close_gaps, open_gaps, refine, sounds
 from align.evidence import doubts, heard_speech, unexplained, with_sound
 from align.find import find, near
 from align.recognizer import HeardWord
-from align.recognizers import RecognizerParams
+from align.recognizers import RecognizerName
 from align.segment import segment
 from align.segment_types import SegmentDraft, Stretch
 from align.windows import chains, windows
@@ -34,7 +35,7 @@ SPARSE_SHARE, SPARSE_RUN = 0.25, 8
 English text), a row needs so many words. Of a text that covers a part of its recording only, rows are longer by far."""
 
 
-class AlignParams(RecognizerParams):
+class AlignParams(RecognizerName):
     """What places the words, as what heard them has it, and what is accepted."""
 
     min_score: float | None = Field(
@@ -54,6 +55,8 @@ class Job:
     heard: list[HeardWord]
     by_itself: bool
     """The recogniser knew nothing of the document, so that what it heard, and what it did not, is evidence."""
+    emissions: Emissions | None
+    """What a CTC recogniser said of it."""
     params: AlignParams
 
 
@@ -68,13 +71,12 @@ class Aligned:
 
 @stage(
     "align",
-    version=1,
+    version=2,
     params=AlignParams,
     unit="document",
-    reads=["recordings", "documents", "speech", "hypotheses"],
+    reads=["recordings", "documents", "speech", "hypotheses", "emissions"],
     writes=["segments", "words"],
     libraries=["numba", "pocketsphinx"],
-    model_digest=lambda params: digest(params),
 )
 def run(ctx: Context[AlignParams]) -> None:
     """Inputs: the folders of ``fetch`` and ``recognize``."""
@@ -107,9 +109,10 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
         if row["kind"] == "biased":
             biased.add(row["document_id"])
     documents = [d for d in read_documents(ctx) if d.id in speech]
-    for language in sorted({d.row["language"] for d in documents}):
-        make_aligner(ctx.params, language)  # says here, once, what it does not know
-    return [Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, ctx.params) for d in documents]
+    said = by_document(ctx.rows("emissions")) if ctx.params.recognizer in EMITTING else {}
+    for d in documents:
+        make_aligner(ctx.params.recognizer, d.row["language"], said.get(d.id))  # says here, once, what it does not know
+    return [Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, said.get(d.id), ctx.params) for d in documents]
 
 
 def align_document(job: Job) -> Aligned:
@@ -122,7 +125,7 @@ def align_document(job: Job) -> Aligned:
     runs = chains(pairs, job.heard)
     anchored = frozenset(a.token for run in runs for a in run)
     tokens = job.document.row["tokens"]
-    aligner = make_aligner(job.params, job.document.row["language"])
+    aligner = make_aligner(job.params.recognizer, job.document.row["language"], job.emissions)
     spans = [(t["char_start"], t["char_end"]) for t in tokens]
     with open_pcm(job.document.uri) as pcm:
         cuts = windows(runs, len(words), pcm.duration_s)
@@ -141,10 +144,13 @@ def align_document(job: Job) -> Aligned:
         if job.by_itself:
             others = unexplained(pairs, job.heard, [w for run in accepted for w in run])
             accepted = [close_gaps(run, others, pcm.read) for run in accepted]
+        accepted = [open_gaps(run, job.document.row["text"], pcm.read) for run in accepted]
+        if job.by_itself:
             flat = [w for run in accepted for w in run]
             speech = heard_speech(speech, flat, others)
             refused = with_sound(refused, job.heard, flat, job.speech)
-    segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused)
+        loud = sounds([w for run in accepted for w in run], pcm.read, samples)
+    segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused, sound=loud)
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
     return Aligned(segments, stretches, samples)

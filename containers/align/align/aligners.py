@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from align.aligner import Aligner
-from align.ctc.checkpoint import chosen, identity, language_of
-from align.recognizers import RecognizerParams, needs_torch
+from align.ctc.emissions import Emissions
+from align.ctc_aligner import CtcAligner
 from align.sphinx_aligner import SphinxAligner
 from stagekit.errors import StageError
 
+EMITTING = ("torchaudio",)
+"""Recognisers that leave what their model said, frame by frame; where one did, no model is asked again."""
 
-def make_aligner(params: RecognizerParams, language: str) -> Aligner:
-    """An aligner for a language: with ``recognizer: torchaudio`` the CTC model's, else pocketsphinx's acoustic model.
+
+def make_aligner(recognizer: str, language: str, emissions: Emissions | None) -> Aligner:
+    """An aligner for a language: pocketsphinx's acoustic model, or what the CTC model said that heard the recording.
+
+    Args:
+        recognizer: which of `align.recognizers` heard it.
+        language: BCP 47.
+        emissions: of the recording, where the recogniser is one of `EMITTING`.
 
     Raises:
-        StageError: it does not know the language.
+        StageError: it does not know the language, or there are no emissions.
     """
-    if params.recognizer == "torchaudio":
-        needs_torch()
-        from align.ctc_aligner import CtcAligner
-
-        return CtcAligner(chosen(params.choice, language))
+    if recognizer in EMITTING:
+        return CtcAligner(needed(emissions, recognizer))
     if language.partition("-")[0].lower() != "en":
         raise StageError(
             f"forced alignment with pocketsphinx's acoustic model knows English only, not {language}; "
@@ -30,9 +33,14 @@ def make_aligner(params: RecognizerParams, language: str) -> Aligner:
     return SphinxAligner()
 
 
-def digest(params: RecognizerParams) -> Mapping[str, str]:
-    """What decides the placing beside code: the CTC model. Pocketsphinx's is in its wheel."""
-    if params.recognizer != "torchaudio":
-        return {}
-    needs_torch()
-    return identity(chosen(params.choice, language_of(params.choice)))
+def needed(emissions: Emissions | None, recognizer: str) -> Emissions:
+    """The emissions.
+
+    Raises:
+        StageError: there are none.
+    """
+    if emissions is None:
+        raise StageError(
+            f"no emissions of a document in the folder of recognize: was it made with another recogniser than {recognizer}?"
+        )
+    return emissions

@@ -12,6 +12,7 @@ they are: their letters find their like far apart, and the blanks between cost n
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,22 +22,20 @@ from numpy.typing import NDArray
 from align.accept import CTC
 from align.aligner import Read
 from align.ctc.alignment import NoPath, Path, align_tokens, band_around
-from align.ctc.checkpoint import Choice
-from align.ctc.chunks import RATE, cut
-from align.ctc.encoder import Emission, Encoder
+from align.ctc.chunks import RATE
+from align.ctc.emissions import FLOOR, Emission, Emissions
 from align.ctc.tokens import Tokens
 from align.place import TokenPlace, candidates, monotone
-from align.torchaudio_recognizer import load_encoder
 from align.windows import Anchor, Window
 
 FILLER, SILENCE = -3.0, -0.5
-"""Log likelihood of a frame of filler, below the model's best token, which a word must beat; and below a blank's …"""
-FLOOR = -8.0
-"""… and the least that any token has."""
+"""Log likelihood of a frame of filler, below the model's best token, which a word must beat; and below a blank's."""
 LETTERS_S = 25.0
 """Most letters said in a second (300 words a minute have about 25), and so looked for between two words that were heard …"""
 SLACK_S = 0.3
 """… in the time between them and so much more."""
+LEAST_LETTERS = 4
+"""Of a text whose letters can be put into another order worth the name."""
 TILE, MARGIN_S, MARGIN_LETTERS = 32, 1.0, 8
 """The band: frames of a tile, and how far a word that was heard may lie from where it was heard."""
 
@@ -57,25 +56,20 @@ class CtcAligner:
 
     limits = CTC
 
-    def __init__(self, choice: Choice) -> None:
-        """``choice``: of `align.ctc.checkpoint.chosen`; a model without a separator between words will do."""
-        self.choice = choice
-
-    @property
-    def encoder(self) -> Encoder:
-        """The model, loaded once in a process."""
-        return load_encoder(self.choice)
+    def __init__(self, emissions: Emissions) -> None:
+        """``emissions``: of the recording, by a model with or without a separator between words."""
+        self.emissions = emissions
 
     def place(
         self, read: Read, samples: int, words: Sequence[str], cuts: Sequence[Window], runs: Sequence[Sequence[Anchor]]
     ) -> list[TokenPlace]:
         """See `align.aligner.Aligner.place`."""
-        geometry, tokens = self.encoder.geometry, self.encoder.tokens
+        geometry, tokens = self.emissions.geometry, self.emissions.tokens
         held = [frozenset(a.token for a in run) for run in runs]
         everything = frozenset().union(*held)
         out: list[TokenPlace] = []
         for window in cuts:
-            first, emission = self._listen(read, samples, window)
+            first, emission = self.emissions.inside(int(window.start_s * RATE), min(samples, int(window.end_s * RATE)))
             known = {a.token: a for a in runs[window.run] if window.start_s <= (a.start_s + a.end_s) / 2 <= window.end_s}
             ids = candidates(window, held[window.run], everything - held[window.run])
             ids = fitting(ids, [len(tokens.spell(words[i])) for i in ids], known, window)
@@ -93,17 +87,6 @@ class CtcAligner:
     def foreign(self, places: Sequence[TokenPlace]) -> str | None:
         """Nothing: a CTC model's letters are of its own language."""
         return None
-
-    def _listen(self, read: Read, samples: int, window: Window) -> tuple[int, Emission]:
-        """The recording's frame at which a window's emission begins, and the emission."""
-        encoder = self.encoder
-        chunks = cut(encoder.geometry, samples, [(int(window.start_s * RATE), int(window.end_s * RATE))])
-        if not chunks:
-            return 0, np.zeros((0, len(encoder.tokens)), np.float32)
-        stride = encoder.geometry.stride
-        # One at a time: worker processes share a GPU, whose memory none of them may take for itself.
-        parts = [encoder.emissions([read(c.start, c.end)])[0][c.inside(stride)] for c in chunks]
-        return chunks[0].first, np.concatenate(parts)
 
 
 def fitting(ids: Sequence[int], letters: Sequence[int], known: Mapping[int, Anchor], window: Window) -> list[int]:
@@ -214,3 +197,32 @@ def _path(
         except NoPath:
             continue
     return None
+
+
+def language_score(emission: Emission, tokens: Tokens, words: Sequence[str], seed: str) -> float | None:
+    """Log likelihood per frame of a text above that of its own letters in another order: no language model is needed for that.
+
+    Args:
+        emission: (frames, tokens), of the speech that is claimed to say it.
+        tokens: what it is of.
+        words: the text.
+        seed: makes the order repeatable.
+
+    Returns:
+        Nats per frame: around 0 for a text that was not said. None for one that the frames have no room for, or that has fewer
+        than `LEAST_LETTERS`, or fewer than three different ones.
+    """
+    targets, _ = tokens.targets(words)
+    letters = [int(t) for t in targets if t != tokens.separator]
+    if len(letters) < LEAST_LETTERS or len(set(letters)) < 3:
+        return None
+    draw, mixed = random.Random(seed), list(letters)
+    while mixed == letters:
+        draw.shuffle(mixed)
+    drawn = iter(mixed)
+    other = np.array([t if t == tokens.separator else next(drawn) for t in targets], np.int32)
+    try:
+        said, unsaid = (align_tokens(emission, ids, tokens.blank).score for ids in (targets, other))
+    except NoPath:
+        return None
+    return float(said - unsaid) / len(emission)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from align.place import TokenPlace
 from align.recognizer import HeardWord
+from align.segment_cuts import boundary_kind
 from align.segment_types import AlignedWord
 
 RATE = 16_000
@@ -38,6 +39,19 @@ LONGEST_GAP_S = 0.5
 """Of a gap between two words that may be no pause at all."""
 DIP_DB = 15.0
 """So far under the words around it, for `QUIET_STEPS`, a gap's level falls if it is a pause."""
+
+SOUND_S = 0.1
+"""Sound of this length between two words is no fading end of the first; …"""
+SOUND_SHARE = 0.4
+"""… it stands so far of the way, in dB, from the background to the words around."""
+NEAR_S = 0.5
+"""Farther from a word no clip reaches."""
+FLOOR_S, FLOOR_DB, SILENT_DB = 2.0, 25.0, 45.0
+"""Of the audio so far around, a twentieth lies so far under the words, or nothing is said of the sound between them. What lies
+farther under them than the last is no background: zeros of an edited file."""
+HIDDEN_PAUSE_S, WORD_S = 0.12, 2.0
+"""Quiet of this length between or in two words that touch is a pause, where the text has a stop between them: without one it may
+be a closure, as in "moved toward". It is looked for as far inside each as the second says."""
 
 Read = Callable[[int, int], NDArray[np.float32]]
 
@@ -93,6 +107,86 @@ def close_gaps(words: Sequence[AlignedWord], others: Sequence[HeardWord], read: 
     return out
 
 
+def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[AlignedWord]:
+    """The same words, with a gap between two that touch where there is a pause: alignment gave it to one of them.
+
+    Args:
+        words: a run of consecutive tokens, in the order of time.
+        text: the document's.
+        read: samples [start, end) of the recording, 16 kHz.
+    """
+    out = list(words)
+    least = round(HIDDEN_PAUSE_S * RATE / STEP)
+    for i in range(len(out) - 1):
+        left, right = out[i], out[i + 1]
+        if right.start_s - left.end_s >= PAUSE_S or boundary_kind(text, left.word, left.char_end, right.char_start) == "none":
+            continue
+        first, last = int(max(left.start_s, left.end_s - WORD_S) * RATE), int(min(right.end_s, right.start_s + WORD_S) * RATE)
+        level = _levels(read(first, last))
+        if len(level) < 2 * least:
+            continue
+        quiet = level < max(float(np.percentile(level, 90)) - DIP_DB, float(level.min()) + 3.0)
+        pauses = [
+            (start, end)
+            for a, b in _runs(quiet)
+            for start, end in [((first + a * STEP) / RATE, (first + b * STEP) / RATE)]
+            if b - a >= least and a > 0 and b < len(level)  # sound on both sides
+            and start <= right.start_s + PAUSE_S and end >= left.end_s - PAUSE_S
+        ]  # fmt: skip
+        if pauses:
+            start, end = max(pauses, key=lambda p: p[1] - p[0])
+            out[i], out[i + 1] = replace(left, end_s=round(start, 4)), replace(right, start_s=round(end, 4))
+    return out
+
+
+def sounds(words: Sequence[AlignedWord], read: Read, samples: int) -> list[tuple[int, int]]:
+    """Where it is loud beside a word, though no word was placed there: samples [start, end), in the order of time.
+
+    It may be a word that was left out, or a part of one that was placed too late; no clip may be cut in it. In recordings whose
+    background is not far under the speech nothing can be said.
+
+    Args:
+        words: all accepted ones, in the order of time.
+        read: samples [start, end) of the recording, 16 kHz.
+        samples: length of the recording.
+    """
+    out: list[tuple[int, int]] = []
+    near, least = round(NEAR_S * RATE), round(SOUND_S * RATE / STEP)
+    for i in range(len(words) + 1):
+        left, right = words[i - 1] if i else None, words[i] if i < len(words) else None
+        low = round(left.end_s * RATE) if left else 0
+        high = round(right.start_s * RATE) if right else samples
+        far = high - low > 2 * near
+        for a, b, beside in ((low, low + near, (left,)), (high - near, high, (right,))) if far else ((low, high, (left, right)),):
+            said = [_levels(read(round(w.start_s * RATE), round(w.end_s * RATE))) for w in beside if w]
+            if b - a < least * STEP or not sum(map(len, said)):
+                continue
+            top = float(np.percentile(np.concatenate(said), 75))
+            around = _levels(read(max(0, a - round(FLOOR_S * RATE)), min(samples, b + round(FLOOR_S * RATE))))
+            floor = max(float(np.percentile(around, 5)), top - SILENT_DB)
+            if floor > top - FLOOR_DB:
+                continue
+            for first, last in _runs(_bridged(_levels(read(a, b)) > floor + SOUND_SHARE * (top - floor))):
+                if last - first >= least:
+                    out.append((a + first * STEP, min(b, a + last * STEP)))
+    return sorted(out)
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches [start, end) of true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _bridged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Loud, with quiet of under `QUIET_STEPS` between."""
+    out = loud.copy()
+    for a, b in _runs(~loud):
+        if 0 < a and b < len(loud) and b - a < QUIET_STEPS:
+            out[a:b] = True
+    return out
+
+
 def _has_pause(quiet: NDArray[np.bool_]) -> bool:
     run = 0
     for q in quiet:
@@ -116,7 +210,7 @@ def _edge(at_s: float, low_s: float, high_s: float, read: Read, is_end: bool) ->
     floor, top = float(np.percentile(quiet, 30)), float(np.percentile(loud, 90))
     if top - floor < CLEAR_DB:
         return min(at_s + HIDDEN_S, high_s) if is_end else at_s
-    threshold = floor + max(6.0, 0.4 * (top - floor))
+    threshold = floor + max(6.0, SOUND_SHARE * (top - floor))
     inward, outward = int(INWARD_S * RATE / STEP), int(OUTWARD_S * RATE / STEP)
     strong = np.flatnonzero(level[middle : middle + inward] >= threshold)
     if not len(strong):

@@ -1,7 +1,8 @@
 """Stage ``recognize``: where a recording holds speech, and what a recogniser hears there.
 
 The words are for the search, which finds where in the text the speech lies. A recogniser that can be is biased to the document
-(its words and word order); what it hears is kept as `biased`, else as `open`. Silence is never decoded.
+(its words and word order); what it hears is kept as `biased`, else as `open`. Silence is never decoded. What a CTC model said is
+kept whole, for the stages after this one: the GPU is needed here only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
+from align.ctc.emissions import Emissions
 from align.documents import Document, read_documents
 from align.hear import find_speech, hear
 from align.listen import Listened, listen
@@ -39,15 +41,16 @@ class Heard:
     kind: str
     words: list[HeardWord]
     error: str = ""
+    emissions: Emissions | None = None
 
 
 @stage(
     "recognize",
-    version=2,
+    version=3,
     params=RecognizeParams,
     unit="document",
     reads=["recordings", "documents"],
-    writes=["speech", "hypotheses"],
+    writes=["speech", "hypotheses", "emissions"],
     libraries=["pocketsphinx", "silero-vad", "onnxruntime"],
     model_digest=lambda params: digest(params),
 )
@@ -101,8 +104,8 @@ def _in_batches(ctx: Context[RecognizeParams]) -> Iterator[tuple[Document, Heard
                 return recognizer.biased(document.words)
 
             kind = "biased" if recognizer.biases else "open"
-            for document, one, words in hear_files(listened(), recognizer.encoder, decoder, ctx.workers):
-                yield document, crashed.get(document.id) or Heard(one.speech, kind, words, one.error)
+            for document, one, words, emissions in hear_files(listened(), recognizer.encoder, decoder, ctx.workers):
+                yield document, crashed.get(document.id) or Heard(one.speech, kind, words, one.error, emissions)
 
 
 def listen_document(job: tuple[Document, str]) -> Listened:
@@ -135,3 +138,5 @@ def _write(ctx: Context[RecognizeParams], document: Document, heard: Heard) -> N
     for index, w in enumerate(heard.words):
         row = {"kind": heard.kind, "index": index, "word": w.word, "start_s": w.start_s, "end_s": w.end_s, "score": w.score}
         ctx.write("hypotheses", {**ids, **row})
+    for piece in heard.emissions.rows() if heard.emissions else ():
+        ctx.write("emissions", {**ids, **piece})

@@ -19,10 +19,15 @@ from stagekit.stage import Params
 from stagekit.storage import sha256_file
 
 
-class RecognizerParams(Params):
-    """Which recogniser, and for `torchaudio` which model: parameters that every stage with a recogniser has."""
+class RecognizerName(Params):
+    """Which recogniser: what every stage knows that reads what one heard."""
 
     recognizer: str = Field("moonshine", description="name of a recogniser of align.recognizers")
+
+
+class RecognizerParams(RecognizerName):
+    """Which recogniser, and for `torchaudio` which model."""
+
     model: str = Field(
         "", description="torchaudio: a CTC bundle's name, or the URI of a checkpoint folder; empty: the language's default"
     )
@@ -88,14 +93,17 @@ def make_recognizer(name: str, language: str, choice: Choice | None = None, bias
     return made()
 
 
-def digest(params: RecognizerParams) -> Mapping[str, str]:
-    """Digests of the model files behind a recogniser and the voice activity detector."""
+def digest(params: RecognizerName) -> Mapping[str, str]:
+    """Digests of the model files behind a recogniser and the voice activity detector.
+
+    Who names no model of `torchaudio` reads what one said.
+    """
     folder = model_folder()  # Moonshine's words, too, are timed with pocketsphinx's acoustic model
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     models = {"silero_vad": sha256_file(model_path())} | {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
     if params.recognizer == "moonshine":
         models |= {"moonshine": digest_of(MOONSHINE), "tokenizer": sha256_file(tokenizer_path())}
-    if params.recognizer == "torchaudio":
+    if params.recognizer == "torchaudio" and isinstance(params, RecognizerParams):
         needs_torch()
         models |= identity(chosen(params.choice, language_of(params.choice)))
     return models

@@ -1,27 +1,35 @@
 """Stage ``score``: columns that say how far a segment can be trusted; nothing is dropped here.
 
 CER and WER compare the text with what a recogniser that knows nothing of the document hears in the clip itself, as it will be
-released: a wrong text cannot make itself look right, and speech at the clip's edges that the text lacks counts against it.
+released: a wrong text cannot make itself look right, and speech at the clip's edges that the text lacks counts against it. A CTC
+model is not asked again: what it said of the clip's frames is read, greedily and without the document.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from align.aligners import EMITTING, needed
+from align.ctc.emissions import Emissions, by_document
+from align.ctc.greedy import greedy
+from align.ctc_aligner import language_score as ctc_language_score
 from align.documents import Document, read_documents
 from align.language import language_score
 from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
 from align.pocketsphinx_recognizer import general_unigrams
-from align.recognizer import Decoder
-from align.recognizers import RecognizerParams, digest, make_recognizer
+from align.recognizers import RecognizerName, digest, make_recognizer
 from align.sphinx_model import load_model
 from align.synthetic import synthetic_voice_score
 from stagekit.audio import open_pcm
 from stagekit.stage import Context, Crashed, StageError, stage
 
+Hear = Callable[[dict[str, Any], Any], list[str]]
+"""From a row of `segments` and its samples to words."""
 
-class ScoreParams(RecognizerParams):
+
+class ScoreParams(RecognizerName):
     """What judges: it decodes without the document."""
 
 
@@ -32,15 +40,16 @@ class Job:
     document: Document
     segments: list[dict[str, Any]]
     speech: list[tuple[int, int]]
+    emissions: Emissions | None
     params: ScoreParams
 
 
 @stage(
     "score",
-    version=2,
+    version=3,
     params=ScoreParams,
     unit="segment",
-    reads=["recordings", "documents", "segments", "speech"],
+    reads=["recordings", "documents", "segments", "speech", "emissions"],
     writes=["segments"],
     libraries=["jiwer", "pyloudnorm", "pocketsphinx", "onnxruntime"],
     model_digest=lambda params: digest(params),
@@ -68,20 +77,34 @@ def _jobs(ctx: Context[ScoreParams]) -> list[Job]:
     speech: dict[str, list[tuple[int, int]]] = {}
     for row in ctx.rows("speech"):
         speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
-    return [Job(d, segments[d.id], speech.get(d.id, []), ctx.params) for d in read_documents(ctx) if d.id in segments]
+    said = by_document(ctx.rows("emissions")) if ctx.params.recognizer in EMITTING else {}
+    documents = [d for d in read_documents(ctx) if d.id in segments]
+    return [Job(d, segments[d.id], speech.get(d.id, []), said.get(d.id), ctx.params) for d in documents]
 
 
 def score_document(job: Job) -> list[dict[str, Any]]:
     """The rows of one document's segments, scored."""
-    decoder = make_recognizer(job.params.recognizer, job.document.row["language"], job.params.choice).open()
+    hear = _hears(job)
     with open_pcm(job.document.uri) as pcm:
-        return [_scored(row, job, decoder, pcm.read(row["start_sample"], row["end_sample"])) for row in job.segments]
+        return [_scored(row, job, hear, pcm.read(row["start_sample"], row["end_sample"])) for row in job.segments]
 
 
-def _scored(row: dict[str, Any], job: Job, decoder: Decoder, samples: Any) -> dict[str, Any]:
+def _hears(job: Job) -> Hear:
+    """What hears a segment's clip."""
+    recognizer, language = job.params.recognizer, job.document.row["language"]
+    if recognizer in EMITTING:
+        said = needed(job.emissions, recognizer)
+        return lambda row, _: [
+            w.word for w in greedy(said.inside(row["start_sample"], row["end_sample"])[1], said.tokens)
+        ]
+    decoder = make_recognizer(recognizer, language).open()
+    return lambda _, samples: decoder.transcribe(samples)
+
+
+def _scored(row: dict[str, Any], job: Job, hear: Hear, samples: Any) -> dict[str, Any]:
     start, end = row["start_sample"], row["end_sample"]
     speech = [(max(a, start) - start, min(b, end) - start) for a, b in job.speech if a < end and b > start]
-    hypothesis = " ".join(decoder.transcribe(samples))
+    hypothesis = " ".join(hear(row, samples))
     cer, wer = error_rates(row["text"], hypothesis)
     rate = 16_000
     said = samples[max(0, round(row["speech_start_s"] * rate) - start) : round(row["speech_end_s"] * rate) - start]
@@ -93,13 +116,18 @@ def _scored(row: dict[str, Any], job: Job, decoder: Decoder, samples: Any) -> di
         "speech_ratio": speech_ratio(speech, 0, end - start),
         "snr_db": snr_db(samples, speech),
         "loudness_lufs": loudness_lufs(samples),
-        "language_score": _language_score(said, row),
+        "language_score": _language_score(said, row, job.emissions),
         "synthetic_voice_score": synthetic_voice_score(samples),
     }
 
 
-def _language_score(said: Any, row: dict[str, Any]) -> float | None:
-    """Of a language that there is a model of: English."""
-    if row["language"].partition("-")[0].lower() != "en":
+def _language_score(said: Any, row: dict[str, Any], emissions: Emissions | None) -> float | None:
+    """By English phones, or in another language by the letters of the model that heard it."""
+    words = row["text"].split()
+    if row["language"].partition("-")[0].lower() == "en":
+        return language_score(load_model(), said, words, sorted(general_unigrams()), row["segment_id"])
+    if emissions is None:
         return None
-    return language_score(load_model(), said, row["text"].split(), sorted(general_unigrams()), row["segment_id"])
+    rate = 16_000
+    _, emission = emissions.inside(round(row["speech_start_s"] * rate), round(row["speech_end_s"] * rate))
+    return ctc_language_score(emission, emissions.tokens, words, row["segment_id"])

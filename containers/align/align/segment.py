@@ -56,6 +56,7 @@ def segment(
     *,
     spans: Sequence[tuple[int, int]] | None = None,
     rejected: Sequence[Stretch] = (),
+    sound: Sequence[tuple[int, int]] = (),
 ) -> tuple[list[SegmentDraft], list[Stretch]]:
     """Segments and the rest, both in time order; together they tile [0, ``duration_samples``).
 
@@ -70,6 +71,7 @@ def segment(
             accepted is given up whole even if the missing words lie at a run's end.
         rejected: stretches with times and reasons that the caller knows of (words of low score); they count as other speech,
             and give their reason to what they cover outside segments.
+        sound: where it is loud between words, (start, end) in samples, ascending: no pause, and no clip reaches into it.
 
     Raises:
         ValueError: words out of order, or words or stretches outside the recording.
@@ -79,7 +81,7 @@ def segment(
             raise ValueError(f"rejected stretch {stretch.start_sample}-{stretch.end_sample} is no range of samples")
     flat = _in_samples(_runs(words, spans), duration_samples)
     foreign = _foreign_speech(flat, speech, rejected, duration_samples, params)
-    sides = _sides(flat, foreign, duration_samples, params)
+    sides = _sides(flat, foreign, sound, duration_samples, params)
     segments: list[SegmentDraft] = []
     pieces: list[Stretch] = []
     for first, last, why in _units(flat, sides, params):
@@ -195,27 +197,28 @@ def _foreign_speech(
     return merged
 
 
-def _sides(flat: list[_Word], foreign: list[tuple[int, int]], duration: int, p: SegmentParams) -> list[tuple[_Side, _Side]]:
+def _sides(
+    flat: list[_Word], foreign: list[tuple[int, int]], sound: Sequence[tuple[int, int]], duration: int, p: SegmentParams
+) -> list[tuple[_Side, _Side]]:
     """The silence before and after each word."""
     pad = round(p.pad_s * SAMPLE_RATE)
     starts, ends = [a for a, _ in foreign], [b for _, b in foreign]
+    loud_starts, loud_ends = [a for a, _ in sound], [b for _, b in sound]
     out: list[tuple[_Side, _Side]] = []
     for i, w in enumerate(flat):
         low = flat[i - 1].end if i else 0
         high = flat[i + 1].start if i + 1 < len(flat) else duration
-        k = bisect_right(ends, w.start) - 1
-        if k >= 0 and ends[k] > low:
-            before = _side(w.start - ends[k], w.start - ends[k], "speech", pad)
-        else:
-            quiet = w.start - low
-            before = _side(quiet, (quiet + 1) // 2 if i else quiet, "word" if i else "edge", pad)
-        k = bisect_left(starts, w.end)
-        if k < len(foreign) and starts[k] < high:
-            after = _side(starts[k] - w.end, starts[k] - w.end, "speech", pad)
-        else:
-            quiet = high - w.end
-            last = i + 1 == len(flat)
-            after = _side(quiet, quiet if last else quiet // 2, "edge" if last else "word", pad)
+        first, last = i == 0, i + 1 == len(flat)
+        k, n = bisect_right(ends, w.start) - 1, bisect_left(loud_starts, w.start) - 1
+        speech, loud = k >= 0 and ends[k] > low, n >= 0 and loud_ends[n] > low
+        quiet = max(0, w.start - max(ends[k] if speech else low, loud_ends[n] if loud else low))
+        beyond = "speech" if speech else "edge" if first and not loud else "word"
+        before = _side(quiet, quiet if speech or loud or first else (quiet + 1) // 2, beyond, pad)
+        k, n = bisect_left(starts, w.end), bisect_right(loud_ends, w.end)
+        speech, loud = k < len(foreign) and starts[k] < high, n < len(sound) and loud_starts[n] < high
+        quiet = max(0, min(starts[k] if speech else high, loud_starts[n] if loud else high) - w.end)
+        beyond = "speech" if speech else "edge" if last and not loud else "word"
+        after = _side(quiet, quiet if speech or loud or last else quiet // 2, beyond, pad)
         out.append((before, after))
     return out
 
@@ -275,7 +278,8 @@ def _cut(
     for k in range(1, len(heads)):
         left, right = words[tails[k - 1]], words[heads[k]]
         kind = boundary_kind(text, left.word.word, left.word.char_end, right.word.char_start)
-        cost[k] = cut_cost(right.start - left.end, kind, min_pause, p.costs)
+        pause = min(sides[tails[k - 1]][1].quiet, sides[heads[k]][0].quiet)
+        cost[k] = cut_cost(pause, kind, min_pause, p.costs)
     unit = Unit(
         start=np.array([words[h].start for h in heads]),
         end=np.array([words[t].end for t in tails]),

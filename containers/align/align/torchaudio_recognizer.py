@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from align.ctc.beam import BeamSearch
 from align.ctc.checkpoint import Choice, load
 from align.ctc.chunks import RATE, cut
-from align.ctc.encoder import Emission, Encoder
+from align.ctc.emissions import Emission
+from align.ctc.encoder import Encoder
 from align.ctc.greedy import Spoken, greedy
 from align.recognizer import HeardWord
 from stagekit.errors import StageError

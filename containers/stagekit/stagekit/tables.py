@@ -219,6 +219,25 @@ HYPOTHESES = Table(
     ),
 )
 
+EMISSIONS = Table(
+    "emissions",
+    "one stretch of what a CTC model said, frame by frame; between stretches nothing was decoded",
+    ("document_id", "first_frame"),
+    (
+        Column("document_id", _s, "document decoded with it"),
+        Column("recording_id", _s, "recording"),
+        Column("first_frame", _i, "its first frame, counted from the recording's start in strides"),
+        Column("frames", _i, "frames"),
+        Column(
+            "log_probs", pa.binary(), "a byte a frame and label: thirty-seconds of a nat below the frame's best; 255: 8 or more"
+        ),
+        Column("labels", pa.list_(_s), "the model's tokens, in the order of its outputs"),
+        Column("blank", _i, "CTC's blank among them"),
+        Column("stride", _i, "samples between frames, 16 kHz"),
+        Column("field", _i, "samples that a frame is made of"),
+    ),
+)
+
 SPEECH = Table(
     "speech",
     "one stretch of a recording that holds speech (voice activity)",
@@ -670,6 +689,7 @@ TABLES: dict[str, Table] = {
         RECORDINGS,
         DOCUMENTS,
         HYPOTHESES,
+        EMISSIONS,
         SPEECH,
         WORDS,
         SEGMENTS,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from align.accept import accept
-from align.edges import HIDDEN_S, close_gaps, refine
+from align.edges import HIDDEN_S, close_gaps, open_gaps, refine, sounds
 from align.find import find, near
 from align.place import TokenPlace
 from align.recognizer import HeardWord
@@ -169,6 +169,39 @@ def test_a_gap_that_the_sound_goes_through_is_no_pause() -> None:
     assert close_gaps(words, [HeardWord("uh", 0.95, 1.05, None)], lambda a, b: voiced[a:b]) == words
     apart = [words[0], dataclasses.replace(words[1], start_s=1.5)]
     assert close_gaps(apart, [], lambda a, b: voiced[a:b]) == apart
+
+
+def test_a_pause_that_alignment_gave_to_a_word_is_one_where_the_text_stops() -> None:
+    samples = np.random.default_rng(0).normal(0, 1e-4, 2 * RATE).astype(np.float32)
+    tone = (0.2 * np.sin(2 * np.pi * 200 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+    for a, b in ((0.2, 0.8), (1.05, 1.8)):
+        samples[int(a * RATE) : int(b * RATE)] = tone[int(a * RATE) : int(b * RATE)]
+    words = [AlignedWord(0, "ground", 0, 6, 0.2, 0.78, 0.5, True), AlignedWord(1, "there", 8, 13, 0.78, 1.8, 0.5, True)]
+    left, right = open_gaps(words, "ground. There", lambda a, b: samples[a:b])
+    assert left.end_s == pytest.approx(0.8, abs=0.012) and right.start_s == pytest.approx(1.05, abs=0.012)
+    longer = samples.copy()
+    longer[int(1.0 * RATE) : int(1.6 * RATE)] = samples[int(0.8 * RATE)]
+    _, right = open_gaps(words, "ground. There", lambda a, b: longer[a:b])
+    assert right.start_s == pytest.approx(1.6, abs=0.012)
+    assert open_gaps(words, "ground  there", lambda a, b: samples[a:b]) == words, "it may be a closure"
+    for level in (0.2, 0.0):
+        assert open_gaps(words, "ground. There", lambda a, b, level=level: tone[a:b] * level) == words  # type: ignore[misc]
+
+
+def test_sound_between_words_is_found_where_the_background_is_far_under_it() -> None:
+    rng = np.random.default_rng(0)
+    tone = (0.2 * np.sin(2 * np.pi * 200 * np.arange(8 * RATE) / RATE)).astype(np.float32)
+    samples = rng.normal(0, 1e-4, 8 * RATE).astype(np.float32)
+    for a, b in ((1.0, 1.5), (1.5, 1.8), (2.0, 2.5), (5.0, 5.4), (5.48, 5.52)):  # the second and the last are no words
+        samples[int(a * RATE) : int(b * RATE)] = tone[int(a * RATE) : int(b * RATE)]
+    words = [AlignedWord(n, "one", 0, 3, a, b, 0.5, True) for n, (a, b) in enumerate(((1.0, 1.5), (2.0, 2.5), (5.0, 5.4)))]
+    ((start, end),) = sounds(words, lambda a, b: samples[a:b], len(samples))
+    assert start / RATE == pytest.approx(1.5, abs=0.012) and end / RATE == pytest.approx(1.8, abs=0.012)
+    zeroed = samples.copy()
+    zeroed[int(2.6 * RATE) : int(4.9 * RATE)] = 0.0
+    assert sounds(words, lambda a, b: zeroed[a:b], len(zeroed)) == [(start, end)], "zeros make no sound of the background"
+    noisy = samples + rng.normal(0, 0.03, len(samples)).astype(np.float32)
+    assert sounds(words, lambda a, b: noisy[a:b], len(noisy)) == [] == sounds([], lambda a, b: samples[a:b], len(samples))
 
 
 def test_edges_at_pauses_go_to_where_the_level_changes() -> None:

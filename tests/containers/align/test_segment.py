@@ -156,6 +156,24 @@ def test_padding_stops_before_the_neighbouring_word_and_before_other_speech() ->
     assert s.pause_before_s == pytest.approx(0.08) and not s.cut_at_pause
 
 
+def test_a_clip_does_not_reach_into_sound_and_is_cut_elsewhere_if_it_can_be() -> None:
+    text = "one two three four five six seven eight"
+    words = say(text, [0, 0, 0.2, 0.3, 0, 0, 0])
+    gap = (words[3].end_s, words[4].start_s)
+    plain, _ = segment([words], text, [], 5 * SAMPLE_RATE, SegmentParams(max_s=2.2))
+    assert [s.text for s in plain] == ["one two three four", "five six seven eight"]
+    assert plain[0].pause_after_s == pytest.approx(0.3)
+    loud = [(int(gap[0] * SAMPLE_RATE), int(gap[1] * SAMPLE_RATE))]
+    made, rest = segment([words], text, [], 5 * SAMPLE_RATE, SegmentParams(max_s=2.2), sound=loud)
+    check_tiles(made, rest, 5 * SAMPLE_RATE)
+    assert [s.text for s in made] == ["one two three", "four five six seven eight"]
+    p = SegmentParams(glue_s=0.0)
+    (both, *_), _ = segment([words[:4]], text, seconds((2.05, 3.0)), 5 * SAMPLE_RATE, p, sound=[(30560, 32000)])
+    assert both.end_sample == 30560 == both.speech_end_sample + 160, "nor where other speech lies behind it"
+    only, _ = segment([words[:4]], text, [], 5 * SAMPLE_RATE, sound=loud)
+    assert only[0].pause_after_s == 0.0 and only[0].end_sample == only[0].speech_end_sample and not only[0].cut_at_pause
+
+
 def test_a_segment_that_is_glued_to_other_speech_gives_up_words_until_a_cut_between_known_words() -> None:
     text = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
     words = say(text, [0, 0.2, 0, 0, 0, 0, 0, 0, 0], at=2.0)  # a pause after "beta"

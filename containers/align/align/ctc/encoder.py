@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from align.ctc.checkpoint import Checkpoint
 from align.ctc.chunks import RATE, Geometry, bucket
+from align.ctc.emissions import Emission
 from stagekit.errors import StageError, UnavailableError
 
 CPU_BUDGET_S = 40.0
@@ -33,9 +34,6 @@ MEMORY_SHARE = 0.8
 """Of the free memory; the rest is for what the allocator cannot use."""
 PROBE_S = (5.0, 15.0)
 """Two lengths whose memory gives what one second takes."""
-
-Emission = NDArray[np.float32]
-"""(frames, tokens) log probabilities."""
 
 
 @dataclass

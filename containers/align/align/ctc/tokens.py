@@ -105,6 +105,6 @@ def romanised(word: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _uroman():  # type: ignore[no-untyped-def]
-    from uroman import Uroman  # in the GPU environment only
+    from uroman import Uroman
 
     return Uroman()

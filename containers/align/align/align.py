@@ -76,7 +76,7 @@ class Aligned:
     unit="document",
     reads=["recordings", "documents", "speech", "hypotheses", "emissions"],
     writes=["segments", "words"],
-    libraries=["numba", "pocketsphinx"],
+    libraries=["numba", "pocketsphinx", "uroman"],
 )
 def run(ctx: Context[AlignParams]) -> None:
     """Inputs: the folders of ``fetch`` and ``recognize``."""
@@ -109,7 +109,7 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
         if row["kind"] == "biased":
             biased.add(row["document_id"])
     documents = [d for d in read_documents(ctx) if d.id in speech]
-    said = by_document(ctx.rows("emissions")) if ctx.params.recognizer in EMITTING else {}
+    said = by_document(ctx.rows("emissions", batch=64)) if ctx.params.recognizer in EMITTING else {}
     for d in documents:
         make_aligner(ctx.params.recognizer, d.row["language"], said.get(d.id))  # says here, once, what it does not know
     return [Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, said.get(d.id), ctx.params) for d in documents]

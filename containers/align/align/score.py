@@ -51,7 +51,7 @@ class Job:
     unit="segment",
     reads=["recordings", "documents", "segments", "speech", "emissions"],
     writes=["segments"],
-    libraries=["jiwer", "pyloudnorm", "pocketsphinx", "onnxruntime"],
+    libraries=["jiwer", "pyloudnorm", "pocketsphinx", "onnxruntime", "numba", "uroman"],
     model_digest=lambda params: digest(params),
 )
 def run(ctx: Context[ScoreParams]) -> None:
@@ -77,7 +77,7 @@ def _jobs(ctx: Context[ScoreParams]) -> list[Job]:
     speech: dict[str, list[tuple[int, int]]] = {}
     for row in ctx.rows("speech"):
         speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
-    said = by_document(ctx.rows("emissions")) if ctx.params.recognizer in EMITTING else {}
+    said = by_document(ctx.rows("emissions", batch=64)) if ctx.params.recognizer in EMITTING else {}
     documents = [d for d in read_documents(ctx) if d.id in segments]
     return [Job(d, segments[d.id], speech.get(d.id, []), said.get(d.id), ctx.params) for d in documents]
 

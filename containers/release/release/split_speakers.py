@@ -42,9 +42,9 @@ from release.speakers import (
 from release.versions import VERSION
 from release.words.admission import Admission, Beside, WordsPolicy
 from stagekit.errors import EmptyInput, StageError
-from stagekit.folder import ROW_GROUP, check_schema
+from stagekit.folder import check_schema
 from stagekit.stage import RUNTIME, Context, Params, stage
-from stagekit.tables import TABLES, Reason
+from stagekit.tables import ROW_GROUP, TABLES, Reason
 
 BATCH = 100_000
 

@@ -15,10 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stagekit.errors import StageError
-from stagekit.tables import TABLES, Table
-
-ROW_GROUP = 5_000
-"""Rows buffered and written together; bounds a writer's memory."""
+from stagekit.tables import ROW_GROUP, TABLES, Table
 
 FILE_NAME = re.compile(r"(?P<table>[a-z_]+)-(?P<shard>\d{5})\.parquet")
 
@@ -57,7 +54,7 @@ class TableWriter:
                 raise StageError(f"table {self.table.name}: {name} is null in row {_key(self.table, row)}")
         self._buffer.append(row)
         self.rows += 1
-        if len(self._buffer) >= ROW_GROUP:
+        if len(self._buffer) >= self.table.row_group:
             self._flush()
 
     def write_table(self, table: pa.Table) -> None:
@@ -74,7 +71,7 @@ class TableWriter:
                 raise StageError(f"table {self.table.name}: {table.column(name).null_count} rows have no {name}")
         self._flush()
         self.rows += table.num_rows
-        self._writer.write_table(table.select(self.table.names).cast(self.table.schema), row_group_size=ROW_GROUP)
+        self._writer.write_table(table.select(self.table.names).cast(self.table.schema), row_group_size=self.table.row_group)
 
     def _flush(self) -> None:
         if self._buffer:

@@ -39,13 +39,13 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from stagekit.errors import EmptyInput, StageError
-from stagekit.folder import FILE_NAME, ROW_GROUP, TableWriter, iterate_files, read_files
+from stagekit.folder import FILE_NAME, TableWriter, iterate_files, read_files
 from stagekit.inputs import SUCCESS, Input
 from stagekit.ledger import Ledger
 from stagekit.pool import Crashed, map_units
 from stagekit.progress import Progress
 from stagekit.storage import join, local_copy
-from stagekit.tables import REJECTIONS, TABLES, Reason
+from stagekit.tables import REJECTIONS, ROW_GROUP, TABLES, Reason
 
 RUNTIME: dict[str, Any] = {"speechmill": "runtime"}
 """``json_schema_extra`` of a parameter that cannot change the output (a location, a rate limit): not in the fingerprint."""

@@ -91,6 +91,10 @@ class Column:
     nullable: bool = False
 
 
+ROW_GROUP = 5_000
+"""Rows of a table that are buffered and written together; bounds a writer's memory."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A versioned table: ``key`` names the columns that identify a row."""
@@ -102,6 +106,8 @@ class Table:
     version: int = 1
     seconds: str | None = field(default=None)
     """Expression-free hint for the ledger: the column with a row's source seconds, or None."""
+    row_group: int = ROW_GROUP
+    """Rows buffered and written together: fewer where a row is large."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -236,6 +242,7 @@ EMISSIONS = Table(
         Column("stride", _i, "samples between frames, 16 kHz"),
         Column("field", _i, "samples that a frame is made of"),
     ),
+    row_group=64,
 )
 
 SPEECH = Table(
@@ -293,7 +300,9 @@ SEGMENTS = Table(
         Column("alignment_score", _f, "mean over words of words.score, weighted by frames: higher is better"),
         Column("alignment_score_min", _f, "lowest word score, smoothed over three words"),
         Column("anchored_ratio", _f, "share of its words that the search found in the biased hypothesis, 0–1"),
-        Column("language_score", _f, "alignment score above that of unrelated text on the same audio; higher is surer", True),
+        Column(
+            "language_score", _f, "log likelihood per frame above that of unrelated English words, or of its letters mixed", True
+        ),
         Column("hypothesis", _s, "what the recogniser heard without the document's language model", True),
         Column("cer", _f, "character error rate of `text` against `hypothesis` (jiwer), 0 is best, may pass 1", True),
         Column("wer", _f, "word error rate, likewise", True),

@@ -87,8 +87,7 @@ def chosen(choice: Choice, language: str) -> Choice:
     if not name:
         raise StageError(
             f"recogniser 'torchaudio' has no model for '{language}' of its own; name one: model (a bundle of torchaudio, or "
-            "the URI of a checkpoint folder) and model_sha256, for this language's recognize, align and score in "
-            "config/languages.yaml"
+            "the URI of a checkpoint folder) and model_sha256, for this language's recognize in config/languages.yaml"
         )
     wanted = Choice(name, choice.sha256.lower(), choice.license)
     if is_bundle(name):

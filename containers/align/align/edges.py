@@ -125,7 +125,11 @@ def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[Align
         level = _levels(read(first, last))
         if len(level) < 2 * least:
             continue
-        quiet = level < max(float(np.percentile(level, 90)) - DIP_DB, float(level.min()) + 3.0)
+        top = float(np.percentile(level, 90))
+        floor = max(float(np.percentile(level, 5)), top - SILENT_DB)
+        if floor > top - FLOOR_DB:
+            continue
+        quiet = level < floor + SOUND_SHARE * (top - floor)
         pauses = [
             (start, end)
             for a, b in _runs(quiet)

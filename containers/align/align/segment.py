@@ -45,6 +45,8 @@ class _Side:
     pad: int
     room: int
     beyond: str  # "word", "speech" or "edge"
+    apart: int
+    """Samples to other speech, whatever sound lies between; the silence's length where there is none."""
 
 
 def segment(
@@ -213,18 +215,20 @@ def _sides(
         speech, loud = k >= 0 and ends[k] > low, n >= 0 and loud_ends[n] > low
         quiet = max(0, w.start - max(ends[k] if speech else low, loud_ends[n] if loud else low))
         beyond = "speech" if speech else "edge" if first and not loud else "word"
-        before = _side(quiet, quiet if speech or loud or first else (quiet + 1) // 2, beyond, pad)
+        apart = w.start - ends[k] if speech else quiet
+        before = _side(quiet, quiet if speech or loud or first else (quiet + 1) // 2, beyond, apart, pad)
         k, n = bisect_left(starts, w.end), bisect_right(loud_ends, w.end)
         speech, loud = k < len(foreign) and starts[k] < high, n < len(sound) and loud_starts[n] < high
         quiet = max(0, min(starts[k] if speech else high, loud_starts[n] if loud else high) - w.end)
         beyond = "speech" if speech else "edge" if last and not loud else "word"
-        after = _side(quiet, quiet if speech or loud or last else quiet // 2, beyond, pad)
+        apart = starts[k] - w.end if speech else quiet
+        after = _side(quiet, quiet if speech or loud or last else quiet // 2, beyond, apart, pad)
         out.append((before, after))
     return out
 
 
-def _side(quiet: int, room: int, beyond: str, pad: int) -> _Side:
-    return _Side(quiet, min(pad, room), room, beyond)
+def _side(quiet: int, room: int, beyond: str, apart: int, pad: int) -> _Side:
+    return _Side(quiet, min(pad, room), room, beyond, apart)
 
 
 def _widened(words: list[_Word], sides: list[tuple[_Side, _Side]], p: SegmentParams) -> list[tuple[_Side, _Side]]:
@@ -285,8 +289,8 @@ def _cut(
         end=np.array([words[t].end for t in tails]),
         clip_start=np.array([words[h].start - sides[h][0].pad for h in heads]),
         clip_end=np.array([words[t].end + sides[t][1].pad for t in tails]),
-        start_ok=np.array([sides[h][0].beyond != "speech" or sides[h][0].quiet >= glue for h in heads]),
-        end_ok=np.array([sides[t][1].beyond != "speech" or sides[t][1].quiet >= glue for t in tails]),
+        start_ok=np.array([sides[h][0].beyond != "speech" or sides[h][0].apart >= glue for h in heads]),
+        end_ok=np.array([sides[t][1].beyond != "speech" or sides[t][1].apart >= glue for t in tails]),
         cost=cost,
     )
     ranges = best_cuts(unit, round(p.min_s * SAMPLE_RATE), round(p.max_s * SAMPLE_RATE), p.costs)

@@ -167,8 +167,7 @@ def test_a_clip_does_not_reach_into_sound_and_is_cut_elsewhere_if_it_can_be() ->
     made, rest = segment([words], text, [], 5 * SAMPLE_RATE, SegmentParams(max_s=2.2), sound=loud)
     check_tiles(made, rest, 5 * SAMPLE_RATE)
     assert [s.text for s in made] == ["one two three", "four five six seven eight"]
-    p = SegmentParams(glue_s=0.0)
-    (both, *_), _ = segment([words[:4]], text, seconds((2.05, 3.0)), 5 * SAMPLE_RATE, p, sound=[(30560, 32000)])
+    (both, *_), _ = segment([words[:4]], text, seconds((2.05, 3.0)), 5 * SAMPLE_RATE, sound=[(30560, 32000)])
     assert both.end_sample == 30560 == both.speech_end_sample + 160, "nor where other speech lies behind it"
     only, _ = segment([words[:4]], text, [], 5 * SAMPLE_RATE, sound=loud)
     assert only[0].pause_after_s == 0.0 and only[0].end_sample == only[0].speech_end_sample and not only[0].cut_at_pause

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from align import sphinx_aligner
 from align.accept import accept
 from align.edges import HIDDEN_S, close_gaps, open_gaps, refine, sounds
 from align.find import find, near
@@ -169,6 +170,15 @@ def test_a_gap_that_the_sound_goes_through_is_no_pause() -> None:
     assert close_gaps(words, [HeardWord("uh", 0.95, 1.05, None)], lambda a, b: voiced[a:b]) == words
     apart = [words[0], dataclasses.replace(words[1], start_s=1.5)]
     assert close_gaps(apart, [], lambda a, b: voiced[a:b]) == apart
+
+
+def test_words_that_touch_are_parted_earlier_and_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = [place(0, 1.0, length=0.5), place(1, 1.5, length=0.5), place(2, 2.1, length=0.015), place(3, 2.115, length=0.5)]
+    monkeypatch.setattr(sphinx_aligner, "place_tokens", lambda *_: list(placed))
+    out = sphinx_aligner.SphinxAligner().place(lambda a, b: np.zeros(b - a, np.float32), 3 * RATE, [], [], [])
+    lag = sphinx_aligner.LAG_S
+    assert (out[0].end_s, out[1].start_s) == (pytest.approx(1.5 - lag), pytest.approx(1.5 - lag))
+    assert (out[0].start_s, out[1].end_s) == (1.0, placed[1].end_s) and out[2:] == placed[2:], "too short to give anything"
 
 
 def test_a_pause_that_alignment_gave_to_a_word_is_one_where_the_text_stops() -> None:

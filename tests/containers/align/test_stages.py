@@ -154,19 +154,24 @@ def test_a_second_run_elsewhere_gives_the_same_bytes(folders: dict[str, Path], t
             assert file.read_bytes() == (after / file.name).read_bytes(), file.name
 
 
-def at_work(command: list[str], env: dict[str, str], seconds: float, output: Path) -> subprocess.Popen[bytes]:
-    """A stage that has been running for so long: less, if it was done by then, as on a machine that was busy before."""
-    there = set(output.iterdir())
+def kill_at_work(command: list[str], env: dict[str, str], seconds: float, output: Path, stage: str) -> None:
+    """SIGKILL to a stage that has run for so long: for less, if it was done by then, as on a machine that was busy before."""
+    receipt = output / f"{stage}.json"
     while True:
         process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             process.wait(seconds)
+            assert process.returncode == 0
         except subprocess.TimeoutExpired:
-            return process
-        assert process.returncode == 0 and seconds > 0.5
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if not list((output / stage).glob("*/_SUCCESS.json")):
+                assert not receipt.exists(), "a receipt of what is not there"
+                return
+        assert seconds > 0.5, "it is always done"
         seconds *= 0.7
-        for made in set(output.iterdir()) - there:
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        shutil.rmtree(output / stage)
+        receipt.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("stage", ["recognize", "align", "score"])
@@ -181,10 +186,7 @@ def test_a_killed_stage_leaves_nothing_and_its_rerun_gives_the_same_bytes(
     took = time.monotonic() - started
     command, env = command_of(stage, inputs, tmp_path)
     for share in (0.3, 0.7):
-        process = at_work(command, env, took * share, tmp_path)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not list((tmp_path / stage).glob("*/_SUCCESS.json")) and not (tmp_path / f"{stage}.json").exists()
+        kill_at_work(command, env, took * share, tmp_path, stage)
     after = run(stage, inputs, tmp_path)
     assert after.name == whole.name == folders[before].name
     for file in folders[before].glob("*.parquet"):

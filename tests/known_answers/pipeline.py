@@ -102,7 +102,7 @@ def harvest(
     given = listening or {}
     heard = run_stage("align", "recognize", [fetched], work, {**given, **({"biased": True} if biased else {})}, workers)
     took("recognize")
-    reading = {name: value for name, value in given.items() if name == "recognizer"}
+    reading = {"recognizer": given["recognizer"]} if "recognizer" in given else {}
     aligned = run_stage("align", "align", [fetched, heard], work, reading, workers)
     took("align")
     scored = run_stage("align", "score", [fetched, heard, aligned], work, reading, workers)

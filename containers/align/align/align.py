@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from align.accept import CTC, SPHINX, accept
-from align.aligners import EMITTING, make_aligner
+from align.aligners import make_aligner
 from align.ctc.emissions import Emissions, by_document
 from align.documents import Document, read_documents
 from align.edges import close_gaps, open_gaps, refine, sounds
@@ -109,7 +109,7 @@ def _jobs(ctx: Context[AlignParams]) -> list[Job]:
         if row["kind"] == "biased":
             biased.add(row["document_id"])
     documents = [d for d in read_documents(ctx) if d.id in speech]
-    said = by_document(ctx.rows("emissions", batch=64)) if ctx.params.recognizer in EMITTING else {}
+    said = by_document(ctx.rows("emissions"))
     for d in documents:
         make_aligner(ctx.params.recognizer, d.row["language"], said.get(d.id))  # says here, once, what it does not know
     return [Job(d, speech[d.id], heard.get(d.id, []), d.id not in biased, said.get(d.id), ctx.params) for d in documents]

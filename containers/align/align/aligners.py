@@ -5,11 +5,9 @@ from __future__ import annotations
 from align.aligner import Aligner
 from align.ctc.emissions import Emissions
 from align.ctc_aligner import CtcAligner
+from align.recognizers import CTC_RECOGNIZERS
 from align.sphinx_aligner import SphinxAligner
 from stagekit.errors import StageError
-
-EMITTING = ("torchaudio",)
-"""Recognisers that leave what their model said, frame by frame; where one did, no model is asked again."""
 
 
 def make_aligner(recognizer: str, language: str, emissions: Emissions | None) -> Aligner:
@@ -18,12 +16,12 @@ def make_aligner(recognizer: str, language: str, emissions: Emissions | None) ->
     Args:
         recognizer: which of `align.recognizers` heard it.
         language: BCP 47.
-        emissions: of the recording, where the recogniser is one of `EMITTING`.
+        emissions: of the recording, where the recogniser is one of `CTC_RECOGNIZERS`.
 
     Raises:
         StageError: it does not know the language, or there are no emissions.
     """
-    if recognizer in EMITTING:
+    if recognizer in CTC_RECOGNIZERS:
         return CtcAligner(needed(emissions, recognizer))
     if language.partition("-")[0].lower() != "en":
         raise StageError(

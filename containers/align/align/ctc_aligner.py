@@ -12,7 +12,6 @@ they are: their letters find their like far apart, and the blanks between cost n
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +33,6 @@ LETTERS_S = 25.0
 """Most letters said in a second (300 words a minute have about 25), and so looked for between two words that were heard …"""
 SLACK_S = 0.3
 """… in the time between them and so much more."""
-LEAST_LETTERS = 4
-"""Of a text whose letters can be put into another order worth the name."""
 TILE, MARGIN_S, MARGIN_LETTERS = 32, 1.0, 8
 """The band: frames of a tile, and how far a word that was heard may lie from where it was heard."""
 
@@ -197,32 +194,3 @@ def _path(
         except NoPath:
             continue
     return None
-
-
-def language_score(emission: Emission, tokens: Tokens, words: Sequence[str], seed: str) -> float | None:
-    """Log likelihood per frame of a text above that of its own letters in another order: no language model is needed for that.
-
-    Args:
-        emission: (frames, tokens), of the speech that is claimed to say it.
-        tokens: what it is of.
-        words: the text.
-        seed: makes the order repeatable.
-
-    Returns:
-        Nats per frame: around 0 for a text that was not said. None for one that the frames have no room for, or that has fewer
-        than `LEAST_LETTERS`, or fewer than three different ones.
-    """
-    targets, _ = tokens.targets(words)
-    letters = [int(t) for t in targets if t != tokens.separator]
-    if len(letters) < LEAST_LETTERS or len(set(letters)) < 3:
-        return None
-    draw, mixed = random.Random(seed), list(letters)
-    while mixed == letters:
-        draw.shuffle(mixed)
-    drawn = iter(mixed)
-    other = np.array([t if t == tokens.separator else next(drawn) for t in targets], np.int32)
-    try:
-        said, unsaid = (align_tokens(emission, ids, tokens.blank).score for ids in (targets, other))
-    except NoPath:
-        return None
-    return float(said - unsaid) / len(emission)

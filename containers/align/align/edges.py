@@ -125,14 +125,12 @@ def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[Align
         level = _levels(read(first, last))
         if len(level) < 2 * least:
             continue
-        top = float(np.percentile(level, 90))
-        floor = max(float(np.percentile(level, 5)), top - SILENT_DB)
-        if floor > top - FLOOR_DB:
+        loud_db = _loud_db(float(np.percentile(level, 90)), level)
+        if loud_db is None:
             continue
-        quiet = level < floor + SOUND_SHARE * (top - floor)
         pauses = [
             (start, end)
-            for a, b in _runs(quiet)
+            for a, b in _runs(level < loud_db)
             for start, end in [((first + a * STEP) / RATE, (first + b * STEP) / RATE)]
             if b - a >= least and a > 0 and b < len(level)  # sound on both sides
             and start <= right.start_s + PAUSE_S and end >= left.end_s - PAUSE_S
@@ -167,13 +165,19 @@ def sounds(words: Sequence[AlignedWord], read: Read, samples: int) -> list[tuple
                 continue
             top = float(np.percentile(np.concatenate(said), 75))
             around = _levels(read(max(0, a - round(FLOOR_S * RATE)), min(samples, b + round(FLOOR_S * RATE))))
-            floor = max(float(np.percentile(around, 5)), top - SILENT_DB)
-            if floor > top - FLOOR_DB:
+            loud_db = _loud_db(top, around)
+            if loud_db is None:
                 continue
-            for first, last in _runs(_bridged(_levels(read(a, b)) > floor + SOUND_SHARE * (top - floor))):
+            for first, last in _runs(_bridged(_levels(read(a, b)) > loud_db)):
                 if last - first >= least:
                     out.append((a + first * STEP, min(b, a + last * STEP)))
     return sorted(out)
+
+
+def _loud_db(top: float, around: NDArray[np.float64]) -> float | None:
+    """From which level on it is loud beside words of this level; None where the background is too near under them to tell."""
+    floor = max(float(np.percentile(around, 5)), top - SILENT_DB)
+    return None if floor > top - FLOOR_DB else floor + SOUND_SHARE * (top - floor)
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -192,12 +196,7 @@ def _bridged(loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _has_pause(quiet: NDArray[np.bool_]) -> bool:
-    run = 0
-    for q in quiet:
-        run = run + 1 if q else 0
-        if run >= QUIET_STEPS:
-            return True
-    return False
+    return any(b - a >= QUIET_STEPS for a, b in _runs(quiet))
 
 
 def _edge(at_s: float, low_s: float, high_s: float, read: Read, is_end: bool) -> float:

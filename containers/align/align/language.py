@@ -3,7 +3,8 @@
 Two measures, neither of which asks the recogniser:
 
 * `language_score` of a segment: log likelihood per frame of its text, forced onto its audio word for word, above that of
-  unrelated English words with as many phones. A text that was not said does no better than any other.
+  unrelated English words with as many phones. A text that was not said does no better than any other. Where a CTC model heard
+  another language, `letters_score` compares the text with its own letters in another order.
 * `rhythm` of a document: how far the lengths of its phones lie from those of English read aloud. Words that an English
   recogniser heard in Mandarin or German fit the sound, but have to stretch and squeeze their phones to do so.
 """
@@ -17,6 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from align.ctc.alignment import NoPath, align_tokens
+from align.ctc.emissions import Emission
+from align.ctc.tokens import Tokens
 from align.features import cepstra
 from align.forced import Penalties, place_words
 from align.place import TokenPlace, phones_of
@@ -44,6 +48,8 @@ recogniser chose fit the sound about as well as any phones do: a score far below
 rhythm 0.50, score -0.28), whose words are refused one by one."""
 LEAST_PHONES = 150
 """Fewer phones give no judgement: the spread of 150 is known to 6 %."""
+LEAST_LETTERS = 4
+"""Of a text whose letters can be put into another order worth the name."""
 
 
 def language_score(
@@ -80,6 +86,35 @@ def language_score(
     if not complete[1]:  # no room for the unrelated words: nothing to compare with but the free loop
         return scores[0].log_likelihood
     return scores[0].log_likelihood - scores[1].log_likelihood
+
+
+def letters_score(emission: Emission, tokens: Tokens, words: Sequence[str], seed: str) -> float | None:
+    """Log likelihood per frame of a text above that of its own letters in another order: no language model is needed for that.
+
+    Args:
+        emission: (frames, tokens), of the speech that is claimed to say it.
+        tokens: what it is of.
+        words: the text.
+        seed: makes the order repeatable.
+
+    Returns:
+        Nats per frame: around 0 for a text that was not said. None for one that the frames have no room for, or that has fewer
+        than `LEAST_LETTERS`, or fewer than three different ones.
+    """
+    targets, _ = tokens.targets(words)
+    letters = [int(t) for t in targets if t != tokens.separator]
+    if len(letters) < LEAST_LETTERS or len(set(letters)) < 3:
+        return None
+    draw, mixed = random.Random(seed), list(letters)
+    while mixed == letters:
+        draw.shuffle(mixed)
+    drawn = iter(mixed)
+    other = np.array([t if t == tokens.separator else next(drawn) for t in targets], np.int32)
+    try:
+        said, unsaid = (align_tokens(emission, ids, tokens.blank).score for ids in (targets, other))
+    except NoPath:
+        return None
+    return float(said - unsaid) / len(emission)
 
 
 def rhythm(model: AcousticModel, places: Sequence[TokenPlace]) -> tuple[float, int]:

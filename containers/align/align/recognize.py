@@ -19,7 +19,7 @@ from align.documents import Document, read_documents
 from align.hear import find_speech, hear
 from align.listen import Listened, listen
 from align.recognizer import HeardWord
-from align.recognizers import BATCHED, RecognizerParams, digest, make_recognizer
+from align.recognizers import CTC_RECOGNIZERS, RecognizerParams, digest, make_recognizer
 from align.vad import Stretch
 from stagekit.audio import AudioError, open_pcm
 from stagekit.stage import Context, Crashed, Reason, stage
@@ -57,7 +57,7 @@ class Heard:
 def run(ctx: Context[RecognizeParams]) -> None:
     """Input: the folder of ``fetch``."""
     speech_s = 0.0
-    for document, heard in (_in_batches if ctx.params.recognizer in BATCHED else _one_by_one)(ctx):
+    for document, heard in (_in_batches if ctx.params.recognizer in CTC_RECOGNIZERS else _one_by_one)(ctx):
         ctx.enter(document.id, document.duration_s)
         if isinstance(heard, Crashed):
             _reject(ctx, document, Reason.CRASHED, heard.detail)

@@ -65,8 +65,8 @@ RECOGNIZERS: dict[str, tuple[Callable[[], Recognizer] | None, tuple[str, ...]]] 
     "torchaudio": (None, ()),
 }
 """Name → class and the languages it knows (BCP 47 primary subtags); torchaudio's are those of the model that is chosen."""
-BATCHED = ("torchaudio",)
-"""Those that want many recordings at once, and one process."""
+CTC_RECOGNIZERS = ("torchaudio",)
+"""Those that want many recordings at once, and one process; and that leave what their model said, so that none is asked again."""
 
 
 def make_recognizer(name: str, language: str, choice: Choice | None = None, biases: bool = False) -> Recognizer:

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from align.aligners import EMITTING, needed
+from align.aligners import needed
 from align.ctc.emissions import Emissions, by_document
 from align.ctc.greedy import greedy
-from align.ctc_aligner import language_score as ctc_language_score
 from align.documents import Document, read_documents
-from align.language import language_score
+from align.language import language_score, letters_score
 from align.metrics import duration_spread, edge_silence_s, error_rates, loudness_lufs, snr_db, speech_ratio
 from align.pocketsphinx_recognizer import general_unigrams
-from align.recognizers import RecognizerName, digest, make_recognizer
+from align.recognizers import CTC_RECOGNIZERS, RecognizerName, digest, make_recognizer
 from align.sphinx_model import load_model
 from align.synthetic import synthetic_voice_score
 from stagekit.audio import open_pcm
 from stagekit.stage import Context, Crashed, StageError, stage
+from stagekit.tables import SAMPLE_RATE
 
 Hear = Callable[[dict[str, Any], Any], list[str]]
 """From a row of `segments` and its samples to words."""
@@ -77,7 +77,7 @@ def _jobs(ctx: Context[ScoreParams]) -> list[Job]:
     speech: dict[str, list[tuple[int, int]]] = {}
     for row in ctx.rows("speech"):
         speech.setdefault(row["document_id"], []).append((row["start_sample"], row["end_sample"]))
-    said = by_document(ctx.rows("emissions", batch=64)) if ctx.params.recognizer in EMITTING else {}
+    said = by_document(ctx.rows("emissions"))
     documents = [d for d in read_documents(ctx) if d.id in segments]
     return [Job(d, segments[d.id], speech.get(d.id, []), said.get(d.id), ctx.params) for d in documents]
 
@@ -92,11 +92,9 @@ def score_document(job: Job) -> list[dict[str, Any]]:
 def _hears(job: Job) -> Hear:
     """What hears a segment's clip."""
     recognizer, language = job.params.recognizer, job.document.row["language"]
-    if recognizer in EMITTING:
+    if recognizer in CTC_RECOGNIZERS:
         said = needed(job.emissions, recognizer)
-        return lambda row, _: [
-            w.word for w in greedy(said.inside(row["start_sample"], row["end_sample"])[1], said.tokens)
-        ]
+        return lambda row, _: [w.word for w in greedy(said.inside(row["start_sample"], row["end_sample"])[1], said.tokens)]
     decoder = make_recognizer(recognizer, language).open()
     return lambda _, samples: decoder.transcribe(samples)
 
@@ -106,28 +104,25 @@ def _scored(row: dict[str, Any], job: Job, hear: Hear, samples: Any) -> dict[str
     speech = [(max(a, start) - start, min(b, end) - start) for a, b in job.speech if a < end and b > start]
     hypothesis = " ".join(hear(row, samples))
     cer, wer = error_rates(row["text"], hypothesis)
-    rate = 16_000
-    said = samples[max(0, round(row["speech_start_s"] * rate) - start) : round(row["speech_end_s"] * rate) - start]
+    first, last = (round(row[name] * SAMPLE_RATE) for name in ("speech_start_s", "speech_end_s"))
     return row | {
         "hypothesis": hypothesis,
         "cer": cer,
         "wer": wer,
-        "edge_silence_s": edge_silence_s(start, round(row["speech_start_s"] * rate), round(row["speech_end_s"] * rate), end),
+        "edge_silence_s": edge_silence_s(start, first, last, end),
         "speech_ratio": speech_ratio(speech, 0, end - start),
         "snr_db": snr_db(samples, speech),
         "loudness_lufs": loudness_lufs(samples),
-        "language_score": _language_score(said, row, job.emissions),
+        "language_score": _language_score(samples[max(0, first - start) : last - start], row, job.emissions, first, last),
         "synthetic_voice_score": synthetic_voice_score(samples),
     }
 
 
-def _language_score(said: Any, row: dict[str, Any], emissions: Emissions | None) -> float | None:
+def _language_score(said: Any, row: dict[str, Any], emissions: Emissions | None, first: int, last: int) -> float | None:
     """By English phones, or in another language by the letters of the model that heard it."""
     words = row["text"].split()
     if row["language"].partition("-")[0].lower() == "en":
         return language_score(load_model(), said, words, sorted(general_unigrams()), row["segment_id"])
     if emissions is None:
         return None
-    rate = 16_000
-    _, emission = emissions.inside(round(row["speech_start_s"] * rate), round(row["speech_end_s"] * rate))
-    return ctc_language_score(emission, emissions.tokens, words, row["segment_id"])
+    return letters_score(emissions.inside(first, last)[1], emissions.tokens, words, row["segment_id"])

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stagekit.errors import StageError
-from stagekit.tables import ROW_GROUP, TABLES, Table
+from stagekit.tables import TABLES, Table
 
 FILE_NAME = re.compile(r"(?P<table>[a-z_]+)-(?P<shard>\d{5})\.parquet")
 
@@ -122,12 +122,12 @@ def read_files(paths: Sequence[Path], table_name: str, columns: Sequence[str] | 
 
 
 def iterate_files(
-    paths: Iterable[Path], table_name: str, columns: Sequence[str] | None = None, batch: int = ROW_GROUP
+    paths: Iterable[Path], table_name: str, columns: Sequence[str] | None = None, batch: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The same rows one by one as dicts, ``batch`` of them in memory at a time."""
+    """The same rows one by one as dicts, ``batch`` of them in memory at a time: the table's row group, if not given."""
     table = TABLES[table_name]
     for path in paths:
         file = pq.ParquetFile(path)
         check_schema(str(path), table, file.schema_arrow)
-        for rows in file.iter_batches(batch_size=batch, columns=list(columns) if columns else table.names):
+        for rows in file.iter_batches(batch_size=batch or table.row_group, columns=list(columns) if columns else table.names):
             yield from rows.to_pylist()

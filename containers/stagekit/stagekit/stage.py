@@ -45,7 +45,7 @@ from stagekit.ledger import Ledger
 from stagekit.pool import Crashed, map_units
 from stagekit.progress import Progress
 from stagekit.storage import join, local_copy
-from stagekit.tables import REJECTIONS, ROW_GROUP, TABLES, Reason
+from stagekit.tables import REJECTIONS, TABLES, Reason
 
 RUNTIME: dict[str, Any] = {"speechmill": "runtime"}
 """``json_schema_extra`` of a parameter that cannot change the output (a location, a rate limit): not in the fingerprint."""
@@ -161,9 +161,9 @@ class Context(Generic[P]):
         return read_files(self._paths(table, role), table, columns)
 
     def rows(
-        self, table: str, *, role: str | None = None, columns: Sequence[str] | None = None, batch: int = ROW_GROUP
+        self, table: str, *, role: str | None = None, columns: Sequence[str] | None = None, batch: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """The same rows one by one, ``batch`` of them in memory at a time (fewer where a row holds audio)."""
+        """The same rows one by one, ``batch`` of them in memory at a time: the table's row group, if not given."""
         return iterate_files(self._paths(table, role), table, columns, batch)
 
     def files(self, table: str, *, role: str | None = None) -> list[Path]:

@@ -154,7 +154,7 @@ def test_a_second_run_elsewhere_gives_the_same_bytes(folders: dict[str, Path], t
             assert file.read_bytes() == (after / file.name).read_bytes(), file.name
 
 
-def kill_at_work(command: list[str], env: dict[str, str], seconds: float, output: Path, stage: str) -> None:
+def kill_at_work(command: list[str], env: dict[str, str], seconds: float, output: Path, stage: str, whole: Path) -> None:
     """SIGKILL to a stage that has run for so long: for less, if it was done by then, as on a machine that was busy before."""
     receipt = output / f"{stage}.json"
     while True:
@@ -165,9 +165,12 @@ def kill_at_work(command: list[str], env: dict[str, str], seconds: float, output
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if not list((output / stage).glob("*/_SUCCESS.json")):
+            markers = list((output / stage).glob("*/_SUCCESS.json"))
+            if not markers:
                 assert not receipt.exists(), "a receipt of what is not there"
                 return
+            for file in whole.glob("*.parquet"):
+                assert file.read_bytes() == (markers[0].parent / file.name).read_bytes(), "a marker of what is not whole"
         assert seconds > 0.5, "it is always done"
         seconds *= 0.7
         shutil.rmtree(output / stage)
@@ -186,7 +189,7 @@ def test_a_killed_stage_leaves_nothing_and_its_rerun_gives_the_same_bytes(
     took = time.monotonic() - started
     command, env = command_of(stage, inputs, tmp_path)
     for share in (0.3, 0.7):
-        kill_at_work(command, env, took * share, tmp_path, stage)
+        kill_at_work(command, env, took * share, tmp_path, stage, whole)
     after = run(stage, inputs, tmp_path)
     assert after.name == whole.name == folders[before].name
     for file in folders[before].glob("*.parquet"):

@@ -28,7 +28,8 @@ from align.ctc.chunks import Geometry
 from align.ctc.emissions import Emissions, Piece, by_document, packed, unpacked
 from align.ctc.greedy import greedy
 from align.ctc.tokens import Tokens
-from align.ctc_aligner import CtcAligner, fitting, language_score, place_words
+from align.ctc_aligner import CtcAligner, fitting, place_words
+from align.language import letters_score
 from align.place import TokenPlace
 from align.recognizers import make_recognizer
 from align.windows import Anchor, Window
@@ -120,7 +121,7 @@ def test_scores_tell_exchanged_words_from_misheard_ones(babbler: Saved) -> None:
         noise = rng.standard_normal(len(samples)).astype(np.float32) * np.sqrt(np.mean(samples**2)) * 10 ** (-25 / 20)
         emission = unpacked(packed(encoder.emissions([samples + noise])[0]))
         for of, claimed in ((said, text), *((unsaid, other) for other in others[-1:])):
-            score = language_score(emission, tokens, claimed[: len(text)], "seed")
+            score = letters_score(emission, tokens, claimed[: len(text)], "seed")
             of += [] if score is None else [score]
         others.append(text)
         found = greedy(emission, tokens)

@@ -2,8 +2,8 @@
 
 Rows of the table `emissions`: a byte a token and frame, which is how far its log probability lies below the frame's best, in
 thirty-seconds of a nat; 255 is 8 nats or more. An hour of 29 tokens has 5 MB so, of which Parquet's compression leaves half
-(measured with the small model of the tests, which is seldom sure). What lies between the rows was silence to the voice activity
-detector and never decoded: it reads as blanks.
+(of three minutes of the small model of the tests, which is seldom sure). What lies between the rows was silence to the voice
+activity detector and never decoded: it reads as blanks.
 """
 
 from __future__ import annotations

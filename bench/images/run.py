@@ -27,7 +27,7 @@ RESULTS = images.REPO / "bench/results/images.md"
 def build(image: images.Image, folder: Path, *options: str) -> tuple[float, int]:
     """(seconds, bytes) of a build; its image has a name of its own, and is removed."""
     tag = f"speechmill/bench-{image.name}"
-    arguments = {"IMAGE": image.folder, "BASE": images.base_argument(image) or ""}
+    arguments = {"IMAGE": image.folder, "LOCK": image.lock or "", "BASE": images.base_argument(image) or ""}
     flags = [x for name, value in arguments.items() if value for x in ("--build-arg", f"{name}={value}")]
     env = os.environ | ({} if images.has_buildkit() else {"DOCKER_BUILDKIT": "0"})
     started = time.monotonic()

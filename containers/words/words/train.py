@@ -45,7 +45,7 @@ class TrainParams(Params):
     min_sentences: int = Field(25, ge=2, description="fewer usable sentences are refused: too little to learn sounds from")
     longest_s: float = Field(60.0, gt=0, description="longer clips are not trained on (alignment takes them), seconds")
     rare: int = Field(8, ge=1, description="a letter seen less often loses its marks, or becomes the unknown sound")
-    shift_ms: int = Field(5, ge=2, le=20, description="time between frames, milliseconds")
+    shift_ms: int = Field(10, ge=2, le=20, description="time between frames, milliseconds")
     leaves: int = Field(800, ge=1, description="most tied states")
     gaussians: int = Field(6000, ge=1, description="Gaussians of the tied states; fewer where frames are few")
     seed: int = Field(1, description="chooses the sample of a corpus above max_hours; nothing else is drawn by chance")

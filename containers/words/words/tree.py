@@ -21,10 +21,11 @@ I32 = NDArray[np.int32]
 
 LEFT, RIGHT, POSITION = 0, 1, 2
 POSITIONS = 4
-LEAST_FRAMES = 100.0
+LEAST_FRAMES = 200.0
 """Of a tied state."""
-LEAST_GAIN = 150.0
-"""Log likelihood that a split must add."""
+LEAST_GAIN = 300.0
+"""Log likelihood that a split must add. With 200 sentences, half of either makes the mean error of ends 0.5 ms larger in
+Russian and English, 1.3 in Hindi."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_the_path_is_the_best_of_all_paths() -> None:
     path, total = best_path(utterance, pdf, Density(*m.density(), stay, go))
 
     obs = terms(m, x)
-    assert np.abs(utterance.quiet).max() > 0.5
+    assert np.abs(utterance.quiet).max() > 0.4
     obs[SILENCE * 3 : SILENCE * 3 + 3] += utterance.quiet
     arcs = {
         (int(trellis.source[k]), s): float(trellis.weight[k] + go[pdf[trellis.source[k]]]) + 1j * float(trellis.crossing[k])

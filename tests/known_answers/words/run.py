@@ -118,11 +118,12 @@ def markdown(records: dict[str, dict[str, Any]], absent: dict[str, str]) -> str:
         for name, record in records.items():
             parts += [line(TITLES[name], aligner, of[side]) for aligner, of in record["by"].items() if of[side]]
         parts.append("")
-    parts += ["## Aligners against each other (first minus second, words that both aligned)\n", HEAD, RULE]
-    for name, record in records.items():
-        for side, of in (record["apart"] or {}).items():
-            parts.append(line(f"{TITLES[name]}, {side}", " – ".join(record["by"]), of))
-    parts += ["\n## Sentences\n"]
+    apart = [(name, side, of) for name, record in records.items() for side, of in (record["apart"] or {}).items()]
+    if apart:
+        parts += ["## Aligners against each other (first minus second, words that both aligned)\n", HEAD, RULE]
+        parts += [line(f"{TITLES[name]}, {side}", " – ".join(records[name]["by"]), of) for name, side, of in apart]
+        parts.append("")
+    parts += ["## Sentences\n"]
     parts += [
         f"AUC: chance that a right sentence's score (mean of its words') is over a wrong one's; {SWAPPED_SHARE:.0%} of texts "
         "are exchanged between clips of like length, and aligned with the model of the right texts.\n",
@@ -135,7 +136,7 @@ def markdown(records: dict[str, dict[str, Any]], absent: dict[str, str]) -> str:
             took = [f"{of['seconds'][s]['wall']:.0f} ({of['seconds'][s]['cpu']:.0f})" for s in ("train", "align")]
             head = f"| {TITLES[name]} | {record['sentences']} | {record['audio_s']:.0f} | {aligner} | {of['unaligned']}"
             parts.append(f"{head} | {told} | {' | '.join(took)} |")
-    machines = sorted({f"{record['date']}: {record['machine']}" for record in records.values()})
+    machines = sorted({f"{of['date']}: {of['machine']}" for record in records.values() for of in record["by"].values()})
     return "\n".join([*parts, "", *machines]) + "\n"
 
 
@@ -147,7 +148,7 @@ def main() -> None:
     p.add_argument("--aligners", default=",".join(ALIGNERS))
     p.add_argument("--utterances", type=int, default=200, help="of each synthetic corpus")
     p.add_argument("--no-swaps", action="store_true")
-    p.add_argument("--keep", action="store_true", help="keep what is known of corpora that are not run now")
+    p.add_argument("--keep", action="store_true", help="keep what is known of corpora and aligners that are not run now")
     p.add_argument("--work", type=Path, default=REPO / "build" / "known-answers" / "words")
     p.add_argument("--out", type=Path, default=RESULT)
     a = p.parse_args()
@@ -170,10 +171,11 @@ def main() -> None:
             one, other = found.values()
             difference = against_each_other(one.words, other.words)
             apart = {side: s for side in ("starts", "ends") if (s := _kept(getattr(difference, side)))}
+        measured_before = records.get(name, {"by": {}})["by"]
+        when = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
         records[name] = {
             "sentences": len(utterances), "audio_s": round(sum(u.duration_s for u in utterances), 1), "apart": apart,
-            "by": {aligner: measured.record() for aligner, measured in found.items()},
-            "date": time.strftime("%Y-%m-%d"), "machine": machine(),
+            "by": measured_before | {aligner: measured.record() | when for aligner, measured in found.items()},
         }  # fmt: skip
         records = {n: records[n] for n in TITLES if n in records}
         a.out.parent.mkdir(parents=True, exist_ok=True)

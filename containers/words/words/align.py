@@ -51,7 +51,9 @@ class AlignParams(Params):
         12.0, gt=0, description="a sentence so many times as far below the median score as the lower quartile: `unaligned`"
     )
     low_score: float = Field(6.0, gt=0, description="a word so many times as far below its median has the fault `low_score`")
-    min_unit_s: float = Field(0.016, ge=0, description="a word whose letters or phones are shorter on average is `too_short`")
+    min_unit_s: float = Field(
+        0.026, ge=0, description="a word whose letters or phones are shorter on average is `too_short`; three frames are 0.03"
+    )
     max_unit_s: float = Field(0.4, gt=0, description="a word whose letters or phones are longer on average is `too_long`")
     device: str = Field("cpu", pattern=DEVICES, description="`cpu`, `cuda` (the GPU image), or `torch`: as cuda, on the CPU")
     fine: bool = Field(True, description="move boundaries to the nearest change of the spectrum (words.refine)")

@@ -140,7 +140,7 @@ def check(text: str, language: str) -> list[Token]:
         before = span
         assert token.word and not any(c.isspace() for c in token.word) and token.word.strip("'")
         covered[token.char_start : token.char_end] = b"\1" * (token.char_end - token.char_start)
-    missing = [c for c, seen in zip(text, covered, strict=True) if c.isalpha() and not seen]
+    missing = [c for c, seen in zip(text, covered, strict=True) if c.isalpha() and c != "ʼ" and not seen]
     assert not missing, (missing, text)
     return tokens
 
@@ -167,6 +167,7 @@ TEXTISH = st.lists(
 @example(["1" * 400], "", "en")
 @example(["$", "1" * 30, ".50"], "", "en")
 @example(["١٢:٣٠"], "", "en")
+@example(["ʼ"], "", "en")
 def test_any_text_is_covered_in_order(parts: list[str], joiner: str, language: str) -> None:
     check(joiner.join(parts), language)
 

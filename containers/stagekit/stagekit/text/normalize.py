@@ -4,7 +4,8 @@ A regular expression of semiotic classes (after Sproat et al., "Normalization of
 each class has a function that says it, with numbers through num2words and names of months, units and currencies from CLDR.
 NeMo-text-processing was tried and left: see the README.
 
-Every letter of the text lies in the piece of some token, pieces never overlap and never go back, and no input raises.
+Every letter of the text lies in the piece of some token (but for an apostrophe by itself, which Unicode may call a letter),
+pieces never overlap and never go back, and no input raises.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def normalize(text: str, language: str = "en") -> list[Token]:
     for match in scanner(rules).finditer(text):
         say = _SAY[match.lastgroup or "word"]
         for words, start, end in say(match, whole):
-            tokens.extend(Token(word, start, end) for word in words)
+            tokens.extend(Token(word, start, end) for word in words if word.strip("'"))
     return tokens
 
 

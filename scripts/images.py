@@ -120,6 +120,23 @@ def revision(paths: Iterable[str]) -> str:
     return commit + ("-dirty" if git("status", "--porcelain", "--", *paths) else "")
 
 
+def docker_build(
+    image: Image, base: str | None, tag: str, tree: Path = REPO, options: Iterable[str] = (), labels: dict[str, str] | None = None
+) -> None:
+    """``docker build`` of an image from a tree; ``labels``: build arguments that only name what went in.
+
+    Raises:
+        ImageError: it failed; with the end of what it printed.
+    """
+    arguments = (labels or {}) | {"IMAGE": image.folder, "LOCK": image.lock, "BASE": base}
+    flags = [x for name, value in arguments.items() if value for x in ("--build-arg", f"{name}={value}")]
+    env = os.environ | ({} if has_buildkit() else {"DOCKER_BUILDKIT": "0"})
+    argv = ["docker", "build", *options, "-f", image.dockerfile, "-t", tag, *flags, "."]
+    done = subprocess.run(argv, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise ImageError(f"{image.name}: `{' '.join(argv)}` failed:\n{done.stdout[-3000:]}")
+
+
 def build(image: Image, base: str | None) -> dict[str, Any]:
     """Build an image unless the engine has it made of the same; its entry in the lock."""
     found = inspect(base) if base else None
@@ -128,17 +145,7 @@ def build(image: Image, base: str | None) -> dict[str, Any]:
     have = inspect(tag)
     if have is None or have["Config"]["Labels"].get("org.speechmill.inputs") != wanted:
         started = time.monotonic()
-        arguments = {"REVISION": revision(image.paths()), "SOURCE": source(), "INPUTS": wanted, "IMAGE": image.folder}
-        if image.lock:
-            arguments["LOCK"] = image.lock
-        if base:
-            arguments["BASE"] = base
-        flags = [x for name, value in arguments.items() for x in ("--build-arg", f"{name}={value}")]
-        env = os.environ | ({} if has_buildkit() else {"DOCKER_BUILDKIT": "0"})
-        argv = ["docker", "build", "-f", image.dockerfile, "-t", tag, *flags, "."]
-        done = subprocess.run(argv, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode:
-            raise ImageError(f"{image.name}: `{' '.join(argv)}` failed:\n{done.stdout[-3000:]}")
+        docker_build(image, base, tag, labels={"REVISION": revision(image.paths()), "SOURCE": source(), "INPUTS": wanted})
         have = inspect(tag)
         print(f"  {tag} built in {time.monotonic() - started:.0f} s ({size(have)})", flush=True)
     else:

@@ -13,7 +13,6 @@ import argparse
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -27,12 +26,8 @@ RESULTS = images.REPO / "bench/results/images.md"
 def build(image: images.Image, folder: Path, *options: str) -> tuple[float, int]:
     """(seconds, bytes) of a build; its image has a name of its own, and is removed."""
     tag = f"speechmill/bench-{image.name}"
-    arguments = {"IMAGE": image.folder, "LOCK": image.lock or "", "BASE": images.base_argument(image) or ""}
-    flags = [x for name, value in arguments.items() if value for x in ("--build-arg", f"{name}={value}")]
-    env = os.environ | ({} if images.has_buildkit() else {"DOCKER_BUILDKIT": "0"})
     started = time.monotonic()
-    argv = ["docker", "build", "-q", *options, "-f", image.dockerfile, "-t", tag, *flags, "."]
-    subprocess.run(argv, cwd=folder, env=env, check=True, capture_output=True)
+    images.docker_build(image, images.base_argument(image), tag, folder, options)
     took = time.monotonic() - started
     about = images.inspect(tag)
     assert about is not None

@@ -26,11 +26,12 @@ from words.features import RATE, with_slopes
 from words.graph import PARTS, SILENCE, Trellis, build
 from words.lexicon import key
 from words.model import JSON, NPZ, Model
-from words.refine import refine
+from words.refine import fused, refine
 from words.score import low, word_scores
 from words.units import spell
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 
 CHUNK_S = 600.0
@@ -183,8 +184,13 @@ def prepare(sentence: Sentence, clip: F32, static: F32, model: Model) -> Prepare
     return Prepared(Utterance(with_slopes(static, model.shape), trellis, boundaries), curve, duration_s)
 
 
-Found = tuple[I32, F32]
-"""Best state of each frame, and the frame's log-likelihood ratio (words.score)."""
+@dataclass(frozen=True)
+class Found:
+    """Of each frame: best state by tied states and by those without context, and log-likelihood ratio (words.score)."""
+
+    path: I32
+    alone: I32
+    ratio: F32
 
 
 def search(utterances: list[Utterance], model: Model, device: str) -> list[Found | None]:
@@ -201,7 +207,7 @@ def search(utterances: list[Utterance], model: Model, device: str) -> list[Found
         tied = engine.paths([some[i] for i in fit], ties, model.tied, near, round(BAND_S / step))
         paths = [n if t is None else t for n, t in zip(near, tied, strict=True)]
         ratios = engine.ratios([known[i] for i in fit], [some[i].trellis for i in fit], paths, plain, max(1, round(0.01 / step)))
-        found = dict(zip(fit, zip(paths, ratios, strict=True), strict=True))
+        found = {i: Found(*each) for i, *each in zip(fit, paths, near, ratios, strict=True)}
         out += [found.get(i) for i in range(len(some))]
     return out
 
@@ -233,14 +239,12 @@ def rows_of(
     trellis, step = prepared.utterance.trellis, model.shape.shift / RATE
     if found is None:
         return Refused(Reason.UNALIGNED, "no path through the text fits the sound")
-    path, ratio = found
-    scores, mean = word_scores(ratio, trellis.word[path])
+    scores, mean = word_scores(found.ratio, trellis.word[found.path])
     usual = model.about["scores"]
     if mean < (bound := low(usual["sentences"], params.unaligned)):
         return Refused(Reason.UNALIGNED, f"score {mean:.2f}, usual are over {bound:.2f}: wrong text or bad sound")
-    tokens = spans(path, trellis, step)
-    owned = [[t for t in tokens if t[2] == w] for w in range(len(sentence.words))]
-    times = np.array([(own[0][0], own[-1][1]) for own in owned])
+    owned, alone = (spans(path, trellis, step) for path in (found.path, found.alone))
+    times = fused(edges(owned), edges(alone))
     times = refine(times, prepared.curve, prepared.duration_s) if params.fine else np.minimum(times, prepared.duration_s)
     rows = []
     for w, (word, a, b) in enumerate(sentence.tokens):
@@ -261,7 +265,7 @@ def rows_of(
                 "score": round(score, 4),
                 "fault": fault(word, start, end, len(own), score, model, params),
                 "phones": [
-                    {"phone": model.speller.units[t[3]], "start_s": round(float(p), 7), "end_s": round(float(q), 7)}
+                    {"phone": model.speller.units[t[2]], "start_s": round(float(p), 7), "end_s": round(float(q), 7)}
                     for t, p, q in zip(own, cuts[:-1], cuts[1:], strict=True)
                 ],
             }
@@ -269,16 +273,25 @@ def rows_of(
     return rows
 
 
-def spans(path: NDArray[np.int32], trellis: Trellis, step: float) -> list[tuple[float, float, int, int]]:
-    """(start, end, word, unit) of each unit on the path, pauses left out."""
+Span = tuple[float, float, int]
+"""Start and end of a unit, seconds, and its number."""
+
+
+def spans(path: I32, trellis: Trellis, step: float) -> list[list[Span]]:
+    """The units of each word, as the path has them."""
     token = trellis.token[path]
     starts = np.flatnonzero(np.diff(token, prepend=-1))
     ends = np.append(starts[1:], len(path))
-    return [
-        (float(a * step), float(b * step), int(trellis.word[path[a]]), int(trellis.unit[path[a]]))
-        for a, b in zip(starts, ends, strict=True)
-        if trellis.unit[path[a]] != SILENCE
-    ]
+    out: list[list[Span]] = [[] for _ in range(int(trellis.word.max()) + 1)]
+    for a, b in zip(starts, ends, strict=True):
+        if (unit := int(trellis.unit[path[a]])) != SILENCE:
+            out[trellis.word[path[a]]].append((float(a * step), float(b * step), unit))
+    return out
+
+
+def edges(words: list[list[Span]]) -> F64:
+    """(words, 2) start and end of each word, seconds."""
+    return np.array([(units[0][0], units[-1][1]) for units in words])
 
 
 def fault(word: str, start: float, end: float, units: int, score: float, model: Model, params: AlignParams) -> str | None:

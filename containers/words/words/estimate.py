@@ -141,7 +141,7 @@ class Estimator:
     def _tie(self, state: State) -> State:
         kept = [i for i, p in enumerate(state.paths) if p is not None]
         trellises = [self.utterances[i].trellis for i in kept]
-        tables = [np.stack([t.unit, t.part, t.left, t.right, t.position], axis=1) for t in trellises]
+        tables = [np.stack([t.unit, t.part, t.left, t.right], axis=1) for t in trellises]
         keys, which = np.unique(np.concatenate(tables), axis=0, return_inverse=True)
         ends = np.cumsum([len(t) for t in tables])
         each = dict(zip(kept, np.split(which.reshape(-1).astype(np.int64), ends[:-1]), strict=True))
@@ -164,7 +164,7 @@ class Estimator:
     def _ties(self, ties: tree.Tree, i: int) -> I64:
         if self._tied_by is not ties:
             every = (u.trellis for u in self.utterances)
-            self._tied = [ties.find(t.unit, t.part, t.left, t.right, t.position).astype(np.int64) for t in every]
+            self._tied = [ties.find(t.unit, t.part, t.left, t.right).astype(np.int64) for t in every]
             self._tied_by = ties
         return self._tied[i]
 

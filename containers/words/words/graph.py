@@ -17,7 +17,6 @@ SILENCE = 0
 """Number of the unit that stands for a pause."""
 PARTS = 3
 """States of a unit."""
-BEGIN, INNER, LAST, ALONE = 0, 1, 2, 3
 IMPOSSIBLE = -1e30
 I32 = NDArray[np.int32]
 
@@ -40,8 +39,9 @@ class Trellis:
     unit: I32
     part: I32
     left: I32
+    """Unit before in the word, ``SILENCE`` at its start: neighbouring words are no context. With them, of 200 sentences' starts
+    1.4 % fewer lie within 25 ms in English, 0.2 more in Russian and 0.7 in Hindi; of 2,000 English ones 0.5 fewer."""
     right: I32
-    position: I32
     word: I32
     """Index of the word, -1 in a pause."""
     token: I32
@@ -75,7 +75,7 @@ def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
         nonlocal token
         for part in range(topology.silence_parts):
             s = len(rows)
-            rows.append((SILENCE, part, SILENCE, SILENCE, ALONE, -1, token))
+            rows.append((SILENCE, part, SILENCE, SILENCE, -1, token))
             arcs.append([(s - 1, 0.0)] if part else [(e, pause) for e in ends])
             if part == 0 and not ends:
                 entries.append(s)
@@ -84,16 +84,13 @@ def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
     silence()
     for w, pronunciations in enumerate(words):
         pause_end = len(rows) - 1
-        before = words[w - 1][0][-1] if w else SILENCE
-        after = words[w + 1][0][0] if w + 1 < len(words) else SILENCE
         new_ends = []
         for units in pronunciations:
-            context = [before, *units, after]
+            context = [SILENCE, *units, SILENCE]
             for i, unit in enumerate(units):
-                position = ALONE if len(units) == 1 else BEGIN if i == 0 else LAST if i == len(units) - 1 else INNER
                 for part in range(PARTS):
                     s = len(rows)
-                    rows.append((unit, part, context[i], context[i + 2], position, w, token))
+                    rows.append((unit, part, context[i], context[i + 2], w, token))
                     if part or i:
                         arcs.append([(s - 1, 0.0)])
                     else:
@@ -107,23 +104,22 @@ def build(words: Sequence[Pronunciations], topology: Topology) -> Trellis:
     table = np.array(rows, np.int32)
     source = np.array([p for a in arcs for p, _ in a], np.int32)
     into = np.repeat(np.arange(len(rows)), [len(a) for a in arcs])
-    same_word = table[source, 5] == table[into, 5]
-    crossing = np.where(table[source, 6] == table[into, 6], 0.0, np.where(same_word, topology.inside, 1.0))
+    same_word = table[source, 4] == table[into, 4]
+    crossing = np.where(table[source, 5] == table[into, 5], 0.0, np.where(same_word, topology.inside, 1.0))
     arc = np.zeros(len(rows) + 1, np.int32)
     arc[1:] = np.cumsum([len(a) for a in arcs])
     entry = np.full(len(rows), IMPOSSIBLE, np.float32)
     entry[entries] = 0.0
     leave = np.full(len(rows), IMPOSSIBLE, np.float32)
     leave[[*ends, len(rows) - 1]] = 0.0
-    columns = [np.ascontiguousarray(table[:, j]) for j in range(7)]
+    columns = [np.ascontiguousarray(table[:, j]) for j in range(6)]
     return Trellis(
         unit=columns[0],
         part=columns[1],
         left=columns[2],
         right=columns[3],
-        position=columns[4],
-        word=columns[5],
-        token=columns[6],
+        word=columns[4],
+        token=columns[5],
         arc=arc,
         source=source,
         weight=np.array([v for a in arcs for _, v in a], np.float32),

@@ -1,6 +1,6 @@
 """The model folder: ``model.json`` and ``model.npz``, nothing that could run code when it is read.
 
-Format 1. The JSON says how vectors are made, how units become states, which units there are and what each spelled unit is
+Format 2. The JSON says how vectors are made, how units become states, which units there are and what each spelled unit is
 modelled as, the lexicon if one was given, and how the model was made. The npz (read with ``allow_pickle=False``) holds, for the
 states without context (``plain_*``) and for the tied states (``tied_*``): ``first`` (states + 1,), ``weight`` (gaussians,),
 ``mean`` and ``variance`` (gaussians, size), ``stay`` and ``go`` (states,) log probabilities; and the tree: ``tree_ask``,
@@ -27,7 +27,7 @@ from words.graph import Topology, Trellis
 from words.tree import Tree
 from words.units import Speller
 
-FORMAT = 1
+FORMAT = 2
 JSON, NPZ = "model.json", "model.npz"
 F32 = NDArray[np.float32]
 
@@ -75,7 +75,7 @@ class Model:
         """Tied state of each state of each trellis."""
         if not trellises:
             return []
-        columns = [(t.unit, t.part, t.left, t.right, t.position) for t in trellises]
+        columns = [(t.unit, t.part, t.left, t.right) for t in trellises]
         found = self.tree.find(*(np.concatenate(c) for c in zip(*columns, strict=True))).astype(np.int64)
         return np.split(found, np.cumsum([len(t.unit) for t in trellises])[:-1])
 

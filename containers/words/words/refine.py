@@ -1,4 +1,8 @@
-"""Boundaries to the millisecond: from where the model changes state to where the sound changes.
+"""Boundaries to the millisecond: what two models agree on, moved from where they change state to where the sound changes.
+
+Aligners err in different places, and the mean of two is nearer than either (Kominek and Black, "A family-of-models approach to
+HMM-based segmentation for unit selection speech synthesis", Interspeech 2004). The states without context have a path anyway
+(:func:`fused`).
 
 A model's state change is late or early by what its letters have learned to share, some 8 ms between words of synthetic speech,
 and differently for each pair of sounds. The sound itself changes within a few milliseconds: so a boundary goes to the largest
@@ -32,6 +36,31 @@ LATER = 3.0
 """… so much more of it after `at` than before: of the two edges of a closure the later, the burst, is the larger change. Of the
 starts of 200 sentences in Russian, English and Hindi 90, 90 and 88 % lie within 25 ms at 4, 90, 89 and 86 % at 2 (CHANGE_WEIGHT
 1 and 0.8); their medians are 3.1 to 3.6 ms and 2.5 to 2.8."""
+
+
+AGREE_S = 0.05
+"""Two models that place an edge of a word farther apart than this do not mean the same; the tied states' times stand. No mean
+of times within it makes a word empty, since no path of three states a letter has one under 30 ms."""
+
+
+def fused(tied: F64, alone: F64) -> F64:
+    """The mean of two models' times of words, where they agree on both words at a boundary and on whether a pause lies between.
+
+    Of 200 sentences' ends, 0.5 to 0.7 % more than by the tied states alone lie within 25 ms in English, Russian and Hindi, of
+    their starts 0.3 and 0.2 more and 0.2 fewer.
+
+    Args:
+        tied: (words, 2) starts and ends in order, by the tied states.
+        alone: the same by the states without context.
+
+    >>> fused(np.array([(0.1, 0.3), (0.3, 0.5), (0.6, 0.9)]), np.array([(0.1, 0.32), (0.32, 0.5), (0.62, 1.2)])).round(2).tolist()
+    [[0.1, 0.31], [0.31, 0.5], [0.6, 0.9]]
+    """
+    agree = np.all(np.abs(tied - alone) <= AGREE_S, axis=1)
+    touch, touch_alone = (t[1:, 0] - t[:-1, 1] < STEP for t in (tied, alone))
+    both = agree[1:] & agree[:-1] & (touch == touch_alone)
+    which = np.stack([np.append(agree[:1], both), np.append(both, agree[-1:])], axis=1)
+    return np.where(which, (tied + alone) / 2, tied)
 
 
 def refine(words: F64, curve: F32, duration_s: float) -> F64:

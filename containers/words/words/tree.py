@@ -19,8 +19,7 @@ from words.graph import PARTS
 
 I32 = NDArray[np.int32]
 
-LEFT, RIGHT, POSITION = 0, 1, 2
-POSITIONS = 4
+LEFT, RIGHT = 0, 1
 LEAST_FRAMES = 200.0
 """Of a tied state."""
 LEAST_GAIN = 300.0
@@ -33,7 +32,7 @@ class Tree:
     """Roots are ``unit * PARTS + part``; a node asks whether its neighbour is in a set, or is a leaf.
 
     Attributes:
-        ask: (nodes,) LEFT, RIGHT or POSITION; -1 at a leaf.
+        ask: (nodes,) LEFT or RIGHT; -1 at a leaf.
         members: (nodes, width) bool, the set asked for; False throughout at a leaf.
         yes: (nodes,) child.
         no: (nodes,) child.
@@ -51,10 +50,10 @@ class Tree:
         """Number of tied states."""
         return int(self.leaf.max()) + 1
 
-    def find(self, unit: I32, part: I32, left: I32, right: I32, position: I32) -> I32:
+    def find(self, unit: I32, part: I32, left: I32, right: I32) -> I32:
         """Tied state of each state, shape as the arguments'."""
         node = unit * PARTS + part
-        context = np.stack([left, right, position])
+        context = np.stack([left, right])
         at = np.arange(len(node))
         while True:
             inner = self.ask[node] >= 0
@@ -68,9 +67,8 @@ class Tree:
 def untied(units: int) -> Tree:
     """No context: one tied state a unit and part."""
     n = units * PARTS
-    width = max(units, POSITIONS)
     none = np.full(n, -1, np.int32)
-    return Tree(none, np.zeros((n, width), bool), none, none, np.arange(n, dtype=np.int32))
+    return Tree(none, np.zeros((n, units), bool), none, none, np.arange(n, dtype=np.int32))
 
 
 def questions(means: NDArray[np.float64], spoken: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -113,7 +111,7 @@ def grow(
     """Grow the tree by the best split anywhere until it has ``leaves`` or no split is worth it.
 
     Args:
-        keys: (contexts, 5) unit, part, left, right, position.
+        keys: (contexts, 4) unit, part, left, right.
         sums: of each context's frames.
         sets: questions about neighbours, shape (questions, units).
         units: number of units, silence included.
@@ -122,14 +120,6 @@ def grow(
         least: fewest frames of a tied state.
         least_gain: smallest gain in log likelihood of a split.
     """
-    width = max(units, POSITIONS)
-    about_position = np.zeros((5, width), bool)
-    about_position[0, 0] = about_position[1, 2] = about_position[2, 3] = True
-    about_position[3, [0, 3]] = about_position[4, [2, 3]] = True
-    padded = np.zeros((len(sets), width), bool)
-    padded[:, : sets.shape[1]] = sets
-    asked = [(LEFT, padded), (RIGHT, padded), (POSITION, about_position)]
-
     n_nodes = units * PARTS
     ask, yes, no = [-1] * n_nodes, [-1] * n_nodes, [-1] * n_nodes
     members: list[NDArray[np.bool_] | None] = [None] * n_nodes
@@ -149,21 +139,21 @@ def grow(
         whole = stats.sum(axis=0)
         size = s.shape[1]
         best: tuple[float, int, NDArray] | None = None
-        for kind, table in asked:
-            member = table[:, keys[rows, 2 + kind]]
+        for kind in (LEFT, RIGHT):
+            member = sets[:, keys[rows, 2 + kind]]
             inner = member.astype(np.float64) @ stats
             outer = whole - inner
             ok = (inner[:, 0] >= least) & (outer[:, 0] >= least)
             if not ok.any():
                 continue
-            value = np.full(len(table), -np.inf)
+            value = np.full(len(sets), -np.inf)
             i, o = inner[ok], outer[ok]
             value[ok] = _gain(i[:, 0], i[:, 1 : size + 1], i[:, size + 1 :], floor) + _gain(
                 o[:, 0], o[:, 1 : size + 1], o[:, size + 1 :], floor
             )
             j = int(np.argmax(value))
             if best is None or value[j] - alone > best[0]:
-                best = (value[j] - alone, kind, table[j])
+                best = (value[j] - alone, kind, sets[j])
         if best is not None and best[0] > least_gain:
             heapq.heappush(heap, (-best[0], node, best[1], best[2], rows))
 
@@ -191,7 +181,7 @@ def grow(
     leaf = np.full(len(ask), -1, np.int32)
     ends = [i for i, a in enumerate(ask) if a < 0]
     leaf[ends] = np.arange(len(ends))
-    table = np.zeros((len(ask), width), bool)
+    table = np.zeros((len(ask), units), bool)
     for i, m in enumerate(members):
         if m is not None:
             table[i] = m

@@ -207,7 +207,7 @@ def search(utterances: list[Utterance], model: Model, device: str) -> list[Found
         tied = engine.paths([some[i] for i in fit], ties, model.tied, near, round(BAND_S / step))
         paths = [n if t is None else t for n, t in zip(near, tied, strict=True)]
         ratios = engine.ratios([known[i] for i in fit], [some[i].trellis for i in fit], paths, plain, max(1, round(0.01 / step)))
-        found = {i: Found(*each) for i, *each in zip(fit, paths, near, ratios, strict=True)}
+        found = {i: Found(p, n, r) for i, p, n, r in zip(fit, paths, near, ratios, strict=True)}
         out += [found.get(i) for i in range(len(some))]
     return out
 

@@ -2,11 +2,12 @@
 
 Run from the repository's root; needs Debian's ``sox``, ``libsox-fmt-mp3`` and ``opus-tools`` for the original's side:
 PYTHONPATH=containers/stagekit:containers/keywords:tests/containers:tests/containers/keywords \
-    .venvs/keywords/bin/python bench/clips/run.py --sentences 400 --write
+    .venvs/keywords/bin/python bench/clips/run.py --release tests/known_answers/data/common_voice_6.1/en --write
 
 Sentences are recordings of Common Voice (the tests', or a release's with ``--release``), each taken as often as the number asked
 for needs; words lie in them in proportion to their letters (where a cut falls does not change what it costs). Both sides get the
-same words and cores. CPU seconds are those of all processes; wall time shares the machine with whatever else runs.
+same words and cores, in turn, round after round: wall time shares the machine with whatever else runs. CPU seconds are those of
+all processes. Workers find bytecode on disk, as that of the libraries lies in the images; it is compiled before the clock starts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import os
 import platform
 import resource
 import shutil
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,19 +28,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speech_rows import folder
-from spoken import REAL, aligned, prepared, sentence
 
 from keywords import cut, opus, select
 from stagekit.audio import decode
 from stagekit.run import run_stage
 
 RESULTS = Path(__file__).parents[1] / "results" / "clips.md"
+REAL = Path(__file__).parents[2] / "tests/containers/ingest/data/common_voice"
 TOOLS = ("sox", "soxi", "opusenc")
 
 
 def corpus(wanted: int, folders: list[Path]) -> list[tuple[dict[str, Any], bytes, list[dict[str, Any]]]]:
     """So many (row of sentences, bytes, rows of sentence_words) of the releases whose lists lie in these folders."""
+    from spoken import aligned, sentence  # here, not above: what this file imports, each worker imports again
+
     real = []
     for release in folders:
         with open(release / "validated.tsv", encoding="utf-8", newline="") as file:
@@ -57,6 +61,13 @@ def corpus(wanted: int, folders: list[Path]) -> list[tuple[dict[str, Any], bytes
     return found
 
 
+def compile_bytecode(folder_: Path) -> None:
+    """Bytecode of all that a worker imports, where the workers of this run look for it."""
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder_)
+    writing = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, __file__, "--help"], env=writing, check=True, stdout=subprocess.DEVNULL)
+
+
 def cpu_s() -> float:
     """CPU seconds of this process and all that it has waited for."""
     both = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
@@ -65,6 +76,9 @@ def cpu_s() -> float:
 
 def ours(tmp: Path, sentences: list[Any], workers: int) -> tuple[int, float, float, list[dict[str, Any]], dict[str, float]]:
     """(clips, wall s, CPU s, picks, CPU s of each stage) of the two stages, all but the start of their command."""
+    from speech_rows import folder
+    from spoken import prepared
+
     source = prepared(tmp / "p", [s for s, _, _ in sentences], [a for _, a, _ in sentences])
     words = folder(tmp / "w", {"sentence_words": [w for _, _, rows in sentences for w in rows]})
     started, cpu = time.monotonic(), cpu_s()
@@ -149,9 +163,10 @@ def complexities(sentences: list[Any], clips: int) -> list[tuple[int, float, flo
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--sentences", type=int, default=2400)
     parser.add_argument("--release", type=Path, help="folder of a validated.tsv and clips/; default: the tests' English clips")
-    parser.add_argument("--original-clips", type=int, default=60)
+    parser.add_argument("--original-clips", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     args = parser.parse_args()
@@ -160,19 +175,28 @@ def main() -> None:
     sentences = corpus(args.sentences, [args.release] if args.release else sorted(REAL.glob("cv-corpus-*/en")))
     source = "a release's" if args.release else "the tests'"
     seconds = sum(s["duration_s"] for s, _, _ in sentences) / len(sentences)
+    rounds = []
     with tempfile.TemporaryDirectory() as name:
-        tmp = Path(name)
-        clips, wall, cpu, picks, stages = ours(tmp, sentences, args.workers)
-        theirs, their_wall, their_cpu = original(tmp, sentences, picks, args.original_clips, args.workers)
+        compile_bytecode(Path(name) / "bytecode")
+        for number in range(args.rounds):
+            tmp = Path(name) / str(number)
+            clips, wall, cpu, picks, stages = ours(tmp, sentences, args.workers)
+            theirs, their_wall, their_cpu = original(tmp, sentences, picks, args.original_clips, args.workers)
+            shutil.rmtree(tmp)
+            rounds.append((clips, wall, cpu, theirs, their_wall, their_cpu, stages["select"]))
+            print(f"round {number + 1}: {wall:.1f} s, {their_wall:.1f} s", file=sys.stderr, flush=True)
     levels = complexities(sentences, 40)
+    clips, wall, cpu, theirs, their_wall, their_cpu, selecting = map(sum, zip(*rounds, strict=True))
     rate, their_rate = clips / wall, theirs / their_wall
+    by_wall = [c / w / (t / tw) for c, w, _, t, tw, _, _ in rounds]
+    by_cpu = [tc / t / (p / c) for c, _, p, t, _, tc, _ in rounds]
     lines = [
         "# Clips: selecting, cutting and encoding",
         "",
         f"`bench/clips/run.py --sentences {args.sentences}`, {platform.machine()}, Python {platform.python_version()}, "
-        f"{args.workers} workers on {len(os.sched_getaffinity(0))} cores; {clips} clips of "
-        f"{args.sentences} sentences ({source}, {seconds:.1f} s each), "
-        f"{theirs} of these the original's way. CPU: of all processes, their starts included.",
+        f"{args.workers} workers on {len(os.sched_getaffinity(0))} cores; {clips // args.rounds} clips of "
+        f"{args.sentences} sentences ({source}, {seconds:.1f} s each), {theirs // args.rounds} of these the original's way, "
+        f"{args.rounds} rounds. CPU: of all processes, their starts included.",
         "",
         "| | clips | wall s | clips a second | CPU ms a clip |",
         "|---|---|---|---|---|",
@@ -180,7 +204,9 @@ def main() -> None:
         f"| the original's way | {theirs} | {their_wall:.1f} | {their_rate:.1f} | {1000 * their_cpu / theirs:.1f} |",
         f"| ratio | | | {rate / their_rate:.1f} | {their_cpu / theirs / (cpu / clips):.1f} |",
         "",
-        f"Of the CPU time: `select` {1000 * stages['select'] / clips:.2f} ms a clip, `cut` {1000 * stages['cut'] / clips:.2f}.",
+        f"Ratio of each round: {', '.join(f'{r:.1f}' for r in by_wall)} (median {statistics.median(by_wall):.1f}) in wall time, "
+        f"{', '.join(f'{r:.1f}' for r in by_cpu)} (median {statistics.median(by_cpu):.1f}) in CPU time. "
+        f"Of the CPU time: `select` {1000 * selecting / clips:.2f} ms a clip, `cut` {1000 * (cpu - selecting) / clips:.2f}.",
         "",
         "libopus at 32 kbit/s on the same clips; distance: mean difference of levels to the source, 20 bands to 8 kHz:",
         "",

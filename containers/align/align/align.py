@@ -15,7 +15,7 @@ from align.accept import CTC, SPHINX, accept
 from align.aligners import make_aligner
 from align.ctc.emissions import Emissions, by_document
 from align.documents import Document, read_documents
-from align.edges import close_gaps, open_gaps, refine, sounds
+from align.edges import clear_cuts, close_gaps, open_gaps, refine, sounds
 from align.evidence import doubts, heard_speech, unexplained, with_sound
 from align.find import find, near
 from align.recognizer import HeardWord
@@ -149,8 +149,11 @@ def align_document(job: Job) -> Aligned:
             flat = [w for run in accepted for w in run]
             speech = heard_speech(speech, flat, others)
             refused = with_sound(refused, job.heard, flat, job.speech)
-        loud = sounds([w for run in accepted for w in run], pcm.read, samples)
-    segments, stretches = segment(accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused, sound=loud)
+        said = [w for run in accepted for w in run]
+        loud, clear = sounds(said, pcm.read, samples), clear_cuts(said, pcm.read, samples)
+    segments, stretches = segment(
+        accepted, job.document.row["text"], speech, samples, spans=spans, rejected=refused, sound=loud, clear=clear
+    )
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
     return Aligned(segments, stretches, samples)

@@ -7,6 +7,7 @@ clear of the background; where it does not, the edge stays, and an end, which fa
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -44,14 +45,18 @@ SOUND_S = 0.1
 """Sound of this length between two words is no fading end of the first; …"""
 SOUND_SHARE = 0.4
 """… it stands so far of the way, in dB, from the background to the words around."""
+CLEAR_S = 0.01
+"""So near the boundary of words that touch, a frame of the aligner, sound gives way to quiet, or it is unclear where the first
+one ends. Of 8,360 boundaries of synthetic speech 7.2 % lie over 30 ms inside a word; of the 41 % that are clear, 0.8 %. Within
+20 ms it would be 54 % and 1.4 %."""
 NEAR_S = 0.5
 """Farther from a word no clip reaches."""
 FLOOR_S, FLOOR_DB, SILENT_DB = 2.0, 25.0, 45.0
 """Of the audio so far around, a twentieth lies so far under the words, or nothing is said of the sound between them. What lies
 farther under them than the last is no background: zeros of an edited file."""
 HIDDEN_PAUSE_S, WORD_S = 0.12, 2.0
-"""Quiet of this length between or in two words that touch is a pause, where the text has a stop between them: without one it may
-be a closure, as in "moved toward". It is looked for as far inside each as the second says."""
+"""Quiet of this length between or in two words that touch is a pause, where the text has a stop between them or the aligner some
+silence: without either it may be a closure, as in "moved toward". It is looked for as far inside each as the second says."""
 
 Read = Callable[[int, int], NDArray[np.float32]]
 
@@ -108,7 +113,7 @@ def close_gaps(words: Sequence[AlignedWord], others: Sequence[HeardWord], read: 
 
 
 def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[AlignedWord]:
-    """The same words, with a gap between two that touch where there is a pause: alignment gave it to one of them.
+    """The same words, with a gap between two where there is a pause: alignment gave it, or most of it, to one of them.
 
     Args:
         words: a run of consecutive tokens, in the order of time.
@@ -119,8 +124,11 @@ def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[Align
     least = round(HIDDEN_PAUSE_S * RATE / STEP)
     for i in range(len(out) - 1):
         left, right = out[i], out[i + 1]
-        if right.start_s - left.end_s >= PAUSE_S or boundary_kind(text, left.word, left.char_end, right.char_start) == "none":
+        gap = right.start_s - left.end_s
+        stop = boundary_kind(text, left.word, left.char_end, right.char_start) != "none"
+        if gap >= PAUSE_S or not (stop or gap >= 2 * STEP / RATE):
             continue
+        reach = PAUSE_S if stop else 0.0
         first, last = int(max(left.start_s, left.end_s - WORD_S) * RATE), int(min(right.end_s, right.start_s + WORD_S) * RATE)
         level = _levels(read(first, last))
         if len(level) < 2 * least:
@@ -133,7 +141,7 @@ def open_gaps(words: Sequence[AlignedWord], text: str, read: Read) -> list[Align
             for a, b in _runs(level < loud_db)
             for start, end in [((first + a * STEP) / RATE, (first + b * STEP) / RATE)]
             if b - a >= least and a > 0 and b < len(level)  # sound on both sides
-            and start <= right.start_s + PAUSE_S and end >= left.end_s - PAUSE_S
+            and start <= right.start_s + reach and end >= left.end_s - reach
         ]  # fmt: skip
         if pauses:
             start, end = max(pauses, key=lambda p: p[1] - p[0])
@@ -172,6 +180,54 @@ def sounds(words: Sequence[AlignedWord], read: Read, samples: int) -> list[tuple
                 if last - first >= least:
                     out.append((a + first * STEP, min(b, a + last * STEP)))
     return sorted(out)
+
+
+def clear_cuts(words: Sequence[AlignedWord], read: Read, samples: int) -> list[bool]:
+    """Whether the level shows, before each word, that the one before has ended; true where the background hides it.
+
+    Where words touch, sound must give way to quiet at their boundary; a gap that is as long as a pause must be quiet.
+
+    Args:
+        words: all accepted ones, in the order of time.
+        read: samples [start, end) of the recording, 16 kHz.
+        samples: length of the recording.
+    """
+    levels = _levels_of(read, samples)
+    per_s = RATE / STEP
+    floor, context, pause = (round(s * per_s) for s in (FLOOR_S, CONTEXT_S, HIDDEN_PAUSE_S))
+    out = [True] * len(words)
+    for i in range(1, len(words)):
+        (left, end), (start, right) = ((round(w.start_s * per_s), round(w.end_s * per_s)) for w in words[i - 1 : i + 1])
+        said = np.concatenate([levels(left, end), levels(start, right)])
+        if start - end > LONGEST_GAP_S * per_s or not len(said):
+            continue
+        loud_db = _loud_db(float(np.percentile(said, 75)), levels(end - floor, start + floor))
+        if loud_db is None:
+            continue
+        first, cut = max(0, end - context), (end + start) / 2
+        quiet = [(first + a, first + b) for a, b in _runs(levels(first, start + context) < loud_db)]
+        if start - end < PAUSE_S * per_s:
+            out[i] = any(abs(a - cut) <= CLEAR_S * per_s for a, _ in quiet)
+        else:
+            out[i] = any(a <= cut <= b and b - a >= pause for a, b in quiet)
+    return out
+
+
+def _levels_of(read: Read, samples: int) -> Callable[[int, int], NDArray[np.float64]]:
+    """A recording's levels, of steps [first, last); read in blocks of a second, of which the latest are kept."""
+
+    @functools.lru_cache(maxsize=16)
+    def block(number: int) -> NDArray[np.float64]:
+        lead = STEP if number else 0
+        return _levels(read(number * RATE - lead, min(samples, (number + 1) * RATE)))[lead // STEP :]
+
+    def levels(first: int, last: int) -> NDArray[np.float64]:
+        first, last = max(0, first), min(last, samples // STEP)
+        per = RATE // STEP
+        parts = [block(k)[max(0, first - k * per) : last - k * per] for k in range(first // per, -(-last // per))]
+        return np.concatenate([np.zeros(0), *parts])
+
+    return levels
 
 
 def _loud_db(top: float, around: NDArray[np.float64]) -> float | None:

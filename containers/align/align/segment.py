@@ -2,7 +2,8 @@
 
 Cuts lie in pauses or at sentence ends wherever the limits allow, never inside a word, never between words that stand for one
 written token ("$5.50"). A clip is padded into the silence around it, never into a neighbouring word or other speech. Where
-other speech touches a segment's end, no clip is cut there: words are given up until a cut between known words is reached.
+other speech touches a segment's end, no clip is cut there: words are given up until a cut between known words is reached. A word
+less is better than a cut word: up to a second more is given up until a cut where the sound shows that a word has ended.
 
 The pieces tile the recording: each sample is in one segment's speech (first word's start to last word's end) or in one
 :class:`Stretch`. All positions are samples at 16 kHz.
@@ -59,6 +60,7 @@ def segment(
     spans: Sequence[tuple[int, int]] | None = None,
     rejected: Sequence[Stretch] = (),
     sound: Sequence[tuple[int, int]] = (),
+    clear: Sequence[bool] = (),
 ) -> tuple[list[SegmentDraft], list[Stretch]]:
     """Segments and the rest, both in time order; together they tile [0, ``duration_samples``).
 
@@ -74,6 +76,8 @@ def segment(
         rejected: stretches with times and reasons that the caller knows of (words of low score); they count as other speech,
             and give their reason to what they cover outside segments.
         sound: where it is loud between words, (start, end) in samples, ascending: no pause, and no clip reaches into it.
+        clear: of each word of all runs, whether it is sure that the one before has ended; a cut before any other costs
+            `CutCosts.unclear`. Empty: all are.
 
     Raises:
         ValueError: words out of order, or words or stretches outside the recording.
@@ -91,7 +95,7 @@ def segment(
             said = " ".join(w.word.word for w in flat[first:last])
             pieces.append(Stretch(flat[first].start, flat[last - 1].end, Reason.LOW_ALIGNMENT_SCORE, f"{said!r}: {why}"))
             continue
-        made, left = _cut(flat[first:last], sides[first:last], text, spans, params)
+        made, left = _cut(flat[first:last], sides[first:last], clear[first:last], text, spans, params)
         segments += made
         pieces += left
     return segments, _tile(segments, pieces, foreign, rejected, duration_samples)
@@ -271,7 +275,8 @@ def _units(flat: list[_Word], sides: list[tuple[_Side, _Side]], p: SegmentParams
 
 
 def _cut(
-    words: list[_Word], sides: list[tuple[_Side, _Side]], text: str, spans: Sequence[tuple[int, int]] | None, p: SegmentParams
+    words: list[_Word], sides: list[tuple[_Side, _Side]], clear: Sequence[bool], text: str,
+    spans: Sequence[tuple[int, int]] | None, p: SegmentParams,
 ) -> tuple[list[SegmentDraft], list[Stretch]]:
     """Segments of one unit, and its words that got into none."""
     sides = _widened(words, sides, p)
@@ -283,7 +288,7 @@ def _cut(
         left, right = words[tails[k - 1]], words[heads[k]]
         kind = boundary_kind(text, left.word.word, left.word.char_end, right.word.char_start)
         pause = min(sides[tails[k - 1]][1].quiet, sides[heads[k]][0].quiet)
-        cost[k] = cut_cost(pause, kind, min_pause, p.costs)
+        cost[k] = cut_cost(pause, kind, min_pause, p.costs) + (p.costs.unclear if clear and not clear[heads[k]] else 0.0)
     unit = Unit(
         start=np.array([words[h].start for h in heads]),
         end=np.array([words[t].end for t in tails]),

@@ -37,6 +37,7 @@ class CutCosts:
         clause: gain of a cut at a comma, semicolon, colon or dash.
         no_pause: cost of a cut between words that follow each other without pause.
         no_pause_sentence: the same at a sentence end.
+        unclear: added where nothing shows that the word before has ended: as much as a second of speech lost on either side.
         lost_second: cost of a second of aligned speech that gets into no segment.
     """
 
@@ -49,6 +50,7 @@ class CutCosts:
     clause: float = 0.4
     no_pause: float = 6.0
     no_pause_sentence: float = 2.0
+    unclear: float = 20.0
     lost_second: float = 10.0
 
 

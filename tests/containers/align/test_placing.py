@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from align import sphinx_aligner
 from align.accept import accept
-from align.edges import HIDDEN_S, close_gaps, open_gaps, refine, sounds
+from align.edges import HIDDEN_S, clear_cuts, close_gaps, open_gaps, refine, sounds
 from align.find import find, near
 from align.place import TokenPlace
 from align.recognizer import HeardWord
@@ -194,6 +194,9 @@ def test_a_pause_that_alignment_gave_to_a_word_is_one_where_the_text_stops() -> 
     _, right = open_gaps(words, "ground. There", lambda a, b: longer[a:b])
     assert right.start_s == pytest.approx(1.6, abs=0.012)
     assert open_gaps(words, "ground  there", lambda a, b: samples[a:b]) == words, "it may be a closure"
+    shorter = [words[0], dataclasses.replace(words[1], start_s=0.84)]
+    left, right = open_gaps(shorter, "ground  there", lambda a, b: samples[a:b])
+    assert left.end_s == pytest.approx(0.8, abs=0.012) and right.start_s == pytest.approx(1.05, abs=0.012), "not here"
     for level in (0.2, 0.0):
         assert open_gaps(words, "ground. There", lambda a, b, level=level: tone[a:b] * level) == words  # type: ignore[misc]
 
@@ -212,6 +215,19 @@ def test_sound_between_words_is_found_where_the_background_is_far_under_it() -> 
     assert sounds(words, lambda a, b: zeroed[a:b], len(zeroed)) == [(start, end)], "zeros make no sound of the background"
     noisy = samples + rng.normal(0, 0.03, len(samples)).astype(np.float32)
     assert sounds(words, lambda a, b: noisy[a:b], len(noisy)) == [] == sounds([], lambda a, b: samples[a:b], len(samples))
+
+
+def test_it_is_clear_where_a_word_ends_if_sound_gives_way_to_quiet_there() -> None:
+    rng = np.random.default_rng(0)
+    samples = (0.2 * np.sin(2 * np.pi * 200 * np.arange(6 * RATE) / RATE)).astype(np.float32)
+    # a closure, one that is too late, one and something soft, a pause
+    for a, b in ((0.0, 0.5), (1.5, 1.55), (2.06, 2.1), (2.53, 2.6), (3.0, 3.2), (3.6, 6.0)):
+        samples[int(a * RATE) : int(b * RATE)] = rng.normal(0, 1e-4, int(b * RATE) - int(a * RATE))
+    times = ((0.5, 1.0), (1.0, 1.5), (1.5, 2.0), (2.0, 2.5), (2.64, 3.0), (3.2, 3.6))
+    words = [AlignedWord(n, "one", 0, 3, a, b, 0.5, True) for n, (a, b) in enumerate(times)]
+    assert clear_cuts(words, lambda a, b: samples[a:b], len(samples)) == [True, False, True, False, False, True]
+    noisy = samples + rng.normal(0, 0.03, len(samples)).astype(np.float32)
+    assert all(clear_cuts(words, lambda a, b: noisy[a:b], len(noisy))), "nothing can be said"
 
 
 def test_edges_at_pauses_go_to_where_the_level_changes() -> None:

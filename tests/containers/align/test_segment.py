@@ -186,6 +186,30 @@ def test_a_segment_that_is_glued_to_other_speech_gives_up_words_until_a_cut_betw
     check_tiles(segments, rest, round((end + 1) * SAMPLE_RATE))
 
 
+def test_words_are_given_up_until_it_is_clear_where_one_ends_but_no_more_than_a_second() -> None:
+    text = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
+    words = say(text, at=2.0)
+    end = words[-1].end_s
+
+    def first_word(clear: list[bool]) -> str:
+        (s,), rest = segment([words], text, seconds((0.5, end)), round((end + 1) * SAMPLE_RATE), clear=clear)
+        check_tiles([s], rest, round((end + 1) * SAMPLE_RATE))
+        return s.words[0].word
+
+    assert first_word([True] * 10) == "beta"
+    assert first_word([True, False, False, True, True, True, True, True, True, True]) == "delta"
+    assert first_word([True] + [False] * 8 + [True]) == "beta", "too much to give up"
+
+
+def test_a_long_sentence_is_cut_where_it_is_clear_that_a_word_has_ended() -> None:
+    text = " ".join(["word"] * 60)
+    words = say(text)
+    end = round((words[-1].end_s + 1) * SAMPLE_RATE)
+    clear = [i in (0, 23) for i in range(60)]
+    made, _ = segment([words], text, [], end, clear=clear)
+    assert [s.words[0].token for s in made] == [0, 23] and sum(len(s.words) for s in made) == 60
+
+
 def test_speech_that_the_text_lacks_inside_a_pause_parts_the_segments() -> None:
     text = "one two three four five six seven eight nine ten"
     words = say(text, [0, 0, 0, 0, 1.6], word_s=0.4)

@@ -46,7 +46,7 @@ class AlignParams(Params):
     """What is accepted, and what is called implausible."""
 
     longest_s: float = Field(
-        600.0, gt=0, description="longer clips are rejected, seconds; memory grows with the square: 60 s 20 MB, 600 s 2 GB"
+        600.0, gt=0, description="longer clips are rejected, seconds; memory grows with the square: 600 s take 1.6 GB"
     )
     unaligned: float = Field(
         12.0, gt=0, description="a sentence so many times as far below the median score as the lower quartile: `unaligned`"

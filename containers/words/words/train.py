@@ -40,7 +40,7 @@ class TrainParams(Params):
 
     lexicon: str = Field("", description="URI of a pronunciation lexicon, a line `word phone phone …`; empty: the spelling")
     max_hours: float = Field(
-        10.0, gt=0, description="of a larger corpus, clips of so many hours are trained on, chosen by seed and id; 0.3 GB an hour"
+        10.0, gt=0, description="of a larger corpus, clips of so many hours are trained on, chosen by seed and id; 0.12 GB each"
     )
     min_sentences: int = Field(25, ge=2, description="fewer usable sentences are refused: too little to learn sounds from")
     longest_s: float = Field(60.0, gt=0, description="longer clips are not trained on (alignment takes them), seconds")

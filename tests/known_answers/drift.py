@@ -17,15 +17,13 @@ INSIDE_S = 0.030
 """A cut this far from both ends of a word is inside it: three frames of the aligner, and the engine's own fades."""
 
 
-def make(folder: Path, seconds: float) -> Path:
+def make(folder: Path, seconds: float, seed: int) -> Path:
     """Write the recording as a source folder; the truth's path. Made once."""
     truth = folder.with_name(folder.name + ".truth.json")
     if not truth.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [sys.executable, str(HERE / "espeak.py"), str(folder / "hour.flac"), str(truth), "--seconds", str(seconds)],
-            check=True,
-        )
+        argv = [sys.executable, str(HERE / "espeak.py"), str(folder / "hour.flac"), str(truth)]
+        subprocess.run([*argv, "--seconds", str(seconds), "--seed", str(seed)], check=True)
         (folder / "hour.txt").write_text(json.loads(truth.read_text())["text"] + "\n", encoding="utf-8")
         row = {
             "file": "hour.flac",
@@ -73,9 +71,15 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
 
 
 def measure(
-    folder: Path, work: Path, seconds: float, keep: Keep, listening: Mapping[str, object] | None = None, biased: bool = False
+    folder: Path,
+    work: Path,
+    seconds: float,
+    seed: int,
+    keep: Keep,
+    listening: Mapping[str, object] | None = None,
+    biased: bool = False,
 ) -> tuple[dict[str, Figure], dict[str, float]]:
     """Make, run, compare; figures and wall seconds of each stage. ``listening``, ``biased``: see `pipeline.harvest`."""
-    truth = make(folder, seconds)
+    truth = make(folder, seconds, seed)
     run = harvest(folder, work, listening=listening, biased=biased)
     return figures(run, truth, keep), run.seconds

@@ -107,7 +107,7 @@ def make(seconds: float, seed: int) -> tuple[np.ndarray, dict[str, object]]:
     text, at, n = "", 0, 0
     while at / engine.rate < seconds:
         sentences = chapters()[n % 6]
-        voice, speed, pitch = VOICES[(n + n // 6) % len(VOICES)], rng.randint(140, 175), rng.randint(35, 65)
+        voice, speed, pitch = VOICES[(n + n // 6 + seed - 1) % len(VOICES)], rng.randint(140, 175), rng.randint(35, 65)
         text += "\n\n" if text else ""
         for k, sentence in enumerate(sentences):
             if at / engine.rate >= seconds:

@@ -49,7 +49,12 @@ def compare(made: list[Document], run: Run, source: Path, keep: Keep) -> tuple[d
 
 
 def measure(
-    work: Path, side: str, only: tuple[str, ...], minutes: float, clean: float | None, listening: Mapping[str, object],
+    work: Path,
+    side: str,
+    only: tuple[str, ...],
+    minutes: float,
+    clean: float | None,
+    listening: Mapping[str, object],
     biased: bool,
 ) -> tuple[Views, list[str], dict[str, float]]:
     """Build the corpus, run the stages, compare: as aligned, and as the release policy would take it."""
@@ -68,6 +73,7 @@ def main() -> None:
     p.add_argument("--minutes", type=float, default=8.0, help="of each damaged or degraded condition")
     p.add_argument("--clean-minutes", type=float, help="of the clean condition; default all there is")
     p.add_argument("--hour", type=float, default=3600.0, help="seconds of synthetic speech; 0: none")
+    p.add_argument("--hour-seed", type=int, default=1, help="another one changes its voices, speeds, pitches and pauses")
     p.add_argument("--recognizer", default="moonshine", help="what hears, places and judges")
     p.add_argument("--model", default="", help="of --recognizer torchaudio: a bundle or a checkpoint folder")
     p.add_argument("--model-sha256", default="", help="its digest")
@@ -82,9 +88,8 @@ def main() -> None:
     views, lines, seconds = measure(work, a.side, tuple(a.only.split(",")), a.minutes, a.clean_minutes, listening, a.biased)
     drift: dict[str, Figure] | None = None
     if a.hour:
-        drift, hour_seconds = measure_drift(
-            a.work / f"hour-{a.hour:g}" / "source", a.work / f"hour-{a.hour:g}", a.hour, everything, listening, a.biased
-        )
+        folder = a.work / (f"hour-{a.hour:g}" + (f"-{a.hour_seed}" if a.hour_seed != 1 else ""))
+        drift, hour_seconds = measure_drift(folder / "source", folder, a.hour, a.hour_seed, everything, listening, a.biased)
         seconds |= {f"{k} (hour)": v for k, v in hour_seconds.items()}
     text = markdown(views, drift, a.side, a.recognizer, {**seconds, "in all": time.monotonic() - started})
     a.out.parent.mkdir(parents=True, exist_ok=True)

@@ -95,7 +95,7 @@ def segment(
             said = " ".join(w.word.word for w in flat[first:last])
             pieces.append(Stretch(flat[first].start, flat[last - 1].end, Reason.LOW_ALIGNMENT_SCORE, f"{said!r}: {why}"))
             continue
-        made, left = _cut(flat[first:last], sides[first:last], clear[first:last], text, spans, params)
+        made, left = _cut(flat[first:last], sides[first:last], clear[first : last + 1], text, spans, params)
         segments += made
         pieces += left
     return segments, _tile(segments, pieces, foreign, rejected, duration_samples)
@@ -278,12 +278,15 @@ def _cut(
     words: list[_Word], sides: list[tuple[_Side, _Side]], clear: Sequence[bool], text: str,
     spans: Sequence[tuple[int, int]] | None, p: SegmentParams,
 ) -> tuple[list[SegmentDraft], list[Stretch]]:
-    """Segments of one unit, and its words that got into none."""
+    """Segments of one unit, and its words that got into none; ``clear``: of its words and the one after."""
     sides = _widened(words, sides, p)
     heads = atoms([(w.word.char_start, w.word.char_end) for w in words])
     tails = [*(h - 1 for h in heads[1:]), len(words) - 1]
     glue, min_pause = round(p.glue_s * SAMPLE_RATE), round(p.min_pause_s * SAMPLE_RATE)
     cost = np.zeros(len(heads) + 1)
+    if clear:  # a word of a parted token may touch the unit
+        cost[0] = p.costs.unclear * (sides[0][0].beyond == "word" and not clear[0])
+        cost[-1] = p.costs.unclear * (sides[-1][1].beyond == "word" and not clear[len(words)])
     for k in range(1, len(heads)):
         left, right = words[tails[k - 1]], words[heads[k]]
         kind = boundary_kind(text, left.word.word, left.word.char_end, right.word.char_start)
@@ -317,11 +320,11 @@ def _given_up(unit: Unit, first: int, last: int, words: list[_Word], p: SegmentP
     glued = (first == 0 and not unit.start_ok[0]) or (last == len(unit.start) and not unit.end_ok[-1])
     said = " ".join(w.word.word for w in words[:8]) + (" ..." if len(words) > 8 else "")
     if glued:
-        reason, why = Reason.UNTRANSCRIBED_EDGE, "no pause between these words and speech that the text lacks"
+        reason, why = Reason.UNTRANSCRIBED_EDGE, "no clear cut between these words and speech that the text lacks"
     elif span > p.max_s * SAMPLE_RATE:
         reason, why = Reason.TOO_LONG, f"no cut within {p.max_s:g} s"
     else:
-        reason, why = Reason.TOO_SHORT, f"no clip of {p.min_s:g} s can be made of them"
+        reason, why = Reason.TOO_SHORT, f"no clip of {p.min_s:g} s can be cut of them"
     return Stretch(int(unit.start[first]), int(unit.end[last - 1]), reason, f"{len(words)} words ({said}): {why}")
 
 

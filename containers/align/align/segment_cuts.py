@@ -94,7 +94,7 @@ class Unit:
         clip_end: one past the last sample of a clip that ends with it.
         start_ok: whether a clip may start there (not glued to other speech).
         end_ok: whether a clip may end there.
-        cost: (n + 1) cost of a cut before each atom, and after the last; 0 at the unit's ends.
+        cost: (n + 1) cost of a cut before each atom, and after the last; half of it for the segment on either side.
     """
 
     start: npt.NDArray[np.int64]

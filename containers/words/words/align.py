@@ -244,7 +244,7 @@ def rows_of(
     if mean < (bound := low(usual["sentences"], params.unaligned)):
         return Refused(Reason.UNALIGNED, f"score {mean:.2f}, usual are over {bound:.2f}: wrong text or bad sound")
     owned, alone = (spans(path, trellis, step) for path in (found.path, found.alone))
-    times = fused(edges(owned), edges(alone))
+    times = fused(edges(owned), edges(alone), prepared.duration_s)
     times = refine(times, prepared.curve, prepared.duration_s) if params.fine else np.minimum(times, prepared.duration_s)
     rows = []
     for w, (word, a, b) in enumerate(sentence.tokens):

@@ -228,6 +228,14 @@ def test_it_is_clear_where_a_word_ends_if_sound_gives_way_to_quiet_there() -> No
     assert clear_cuts(words, lambda a, b: samples[a:b], len(samples)) == [True, False, True, False, False, True]
     noisy = samples + rng.normal(0, 0.03, len(samples)).astype(np.float32)
     assert all(clear_cuts(words, lambda a, b: noisy[a:b], len(noisy))), "nothing can be said"
+    cases = ((0.04, 0.12, True), (0.04, 0.04, False), (0.08, 0.08, False), (0.11, 0.11, True), (0.3, 0.1, False))
+    for gap, quiet, is_clear in cases:
+        times = ((0.5, 1.5 - gap / 2), (1.5 + gap / 2, 2.5))
+        one = [AlignedWord(n, "one", 0, 3, a, b, 0.5, True) for n, (a, b) in enumerate(times)]
+        samples = (0.2 * np.sin(2 * np.pi * 200 * np.arange(3 * RATE) / RATE)).astype(np.float32)
+        for a, b in ((0.0, 0.5), (1.5 - quiet / 2, 1.5 + quiet / 2), (2.5, 3.0)):
+            samples[round(a * RATE) : round(b * RATE)] = rng.normal(0, 1e-4, round(b * RATE) - round(a * RATE))
+        assert clear_cuts(one, lambda a, b, s=samples: s[a:b], len(samples)) == [True, is_clear], gap  # type: ignore[misc]
 
 
 def test_edges_at_pauses_go_to_where_the_level_changes() -> None:

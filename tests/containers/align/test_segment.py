@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 
@@ -208,6 +209,40 @@ def test_a_long_sentence_is_cut_where_it_is_clear_that_a_word_has_ended() -> Non
     clear = [i in (0, 23) for i in range(60)]
     made, _ = segment([words], text, [], end, clear=clear)
     assert [s.words[0].token for s in made] == [0, 23] and sum(len(s.words) for s in made) == 60
+
+
+def test_clear_is_told_of_each_word_of_all_runs() -> None:
+    text = " ".join(["word"] * 20) + " $5.50 " + " ".join(["word"] * 60)
+    at = text.index("$")
+    words = say(text)
+    amount = say("five dollars and fifty cents", at=words[20].start_s)
+    written = [dataclasses.replace(w, char_start=at, char_end=at + 5) for w in amount]
+    after = [dataclasses.replace(w, start_s=w.start_s + 1.2, end_s=w.end_s + 1.2) for w in words[21:]]
+    all_words = [dataclasses.replace(w, token=n) for n, w in enumerate([*words[:20], *written, *after])]
+    end = round((all_words[-1].end_s + 1) * SAMPLE_RATE)
+    clear = [n in (0, 40) for n in range(len(all_words))]
+    made, _ = segment([all_words], text, [], end, clear=clear)
+    assert [s.words[0].token for s in made] == [0, 40] and sum(len(s.words) for s in made) == len(all_words)
+    run = [dataclasses.replace(w, token=w.token + 200, start_s=w.start_s + 40, end_s=w.end_s + 40) for w in say(text)[:20]]
+    made, _ = segment([run, *[[dataclasses.replace(w, start_s=w.start_s + 60, end_s=w.end_s + 60) for w in all_words]]], text, [],
+                      end + 60 * SAMPLE_RATE, clear=[True] + [False] * 19 + clear)  # fmt: skip
+    assert [s.words[0].token for s in made] == [200, 0, 40]
+
+
+def test_a_clip_does_not_end_at_a_word_of_a_parted_token_where_that_is_unclear() -> None:
+    text = "alpha beta gamma delta $5.50 more"
+    at = text.index("$")
+    words = say("alpha beta gamma delta five", at=1.0)
+    words[4] = dataclasses.replace(words[4], char_start=at, char_end=at + 5)
+    spans = [(w.char_start, w.char_end) for w in words] + [(at, at + 5), (text.index("more"), len(text))]
+
+    def said(clear: list[bool]) -> str:
+        (made,), _ = segment([words], text, [], 5 * SAMPLE_RATE, spans=spans, clear=clear)
+        return made.text
+
+    assert said([True] * 5) == "alpha beta gamma delta"
+    assert said([True, True, True, True, False]) == "alpha beta gamma"
+    assert said([False] * 5) == "alpha beta gamma delta", "no cut is better"
 
 
 def test_speech_that_the_text_lacks_inside_a_pause_parts_the_segments() -> None:

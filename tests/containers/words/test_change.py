@@ -1,11 +1,16 @@
 """Boundaries found in sound that is made of two halves: no model, no bias."""
 
+import doctest
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from words import refine as module
 from words.change import change, fine_mel, per_frame
 from words.features import RATE, Shape, cepstra, log_mel
-from words.refine import refine
+from words.refine import fused, refine
 
 SECOND = RATE
 
@@ -77,6 +82,36 @@ def test_refined_words_stay_in_order_and_in_the_clip() -> None:
         flat = out.ravel()
         assert (np.diff(flat) >= -1e-9).all() and flat[0] >= 0 and flat[-1] <= 2.0
         assert (out[1:, 0][touching] == out[:-1, 1][touching]).all()
+
+
+@st.composite
+def paths(draw: st.DrawFn, words: int) -> np.ndarray:
+    """Times of words as a path has them: frames of 10 ms, three at least a word, pauses or none between."""
+    steps = [draw(st.integers(0, 4)), *(draw(st.integers(3 * odd, 4 + 5 * odd)) for _ in range(words) for odd in (1, 0))]
+    return np.cumsum(steps[:-1]).reshape(words, 2) / 100
+
+
+@given(st.data(), st.integers(1, 4))
+def test_words_of_two_models_stay_in_order_and_none_is_empty(data: st.DataObject, words: int) -> None:
+    tied, alone = data.draw(paths(words)), data.draw(paths(words))
+    duration = max(tied[-1, 1], alone[-1, 1]) + data.draw(st.sampled_from([0.0, 0.1]))
+    both = fused(tied, alone, duration)
+    assert (np.diff(both.ravel()) >= -1e-9).all()
+    assert (both[:, 1] - both[:, 0] >= (tied[:, 1] - tied[:, 0]) / 2 - 1e-9).all()
+    assert ((both == tied) | np.isclose(both, (tied + alone) / 2)).all()
+    curve = np.zeros(round(duration / module.STEP) + 1, np.float32)
+    curve[data.draw(st.lists(st.integers(0, len(curve) - 1), max_size=20))] = 1.0
+    out = refine(both, curve, duration)
+    assert (np.diff(out.ravel()) >= -1e-9).all() and (out[:, 1] > out[:, 0]).all() and out.min() >= 0 and out.max() <= duration
+
+
+def test_where_two_models_agree_is_their_mean() -> None:
+    assert doctest.testmod(module).failed == 0
+    tied = np.array([(0.1, 0.3), (0.3, 0.5), (0.6, 0.9)])
+    pause = np.array([(0.1, 0.3), (0.32, 0.5), (0.6, 0.9)])
+    assert (fused(tied, pause, 1.0)[:2, 1] == tied[:2, 1]).all() and fused(tied, pause, 1.0)[1, 0] == 0.3, "a pause or none"
+    assert fused(tied, tied + [(0, 0), (0, 0), (0, 0.1)], 1.0)[2, 1] == 0.9, "it runs to the end of the clip"
+    assert fused(tied, tied - [(0, 0), (0, 0), (0.02, 0.04)], 1.0)[2].tolist() == pytest.approx([0.59, 0.88])
 
 
 @pytest.mark.parametrize("samples", [0, 1, 100, 500])

@@ -53,6 +53,9 @@ the middles of 522 gaps of over 10 ms, 14 %, and none of the 289 that are clear 
 a word)."""
 NEAR_S = 0.5
 """Farther from a word no clip reaches."""
+AROUND_S = 10.0
+"""The background of a cut is looked for so far around it: there are two seconds and more without a pause, and none of these cuts
+would be unclear."""
 FLOOR_S, FLOOR_DB, SILENT_DB = 2.0, 25.0, 45.0
 """Of the audio so far around, a twentieth lies so far under the words, or nothing is said of the sound between them. What lies
 farther under them than the last is no background: zeros of an edited file."""
@@ -197,14 +200,14 @@ def clear_cuts(words: Sequence[AlignedWord], read: Read, samples: int) -> list[b
     """
     levels = _levels_of(read, samples)
     per_s = RATE / STEP
-    floor, context, pause, near = (round(s * per_s) for s in (FLOOR_S, CONTEXT_S, PAUSE_S, CLEAR_S))
+    around, context, pause, near = (round(s * per_s) for s in (AROUND_S, CONTEXT_S, PAUSE_S, CLEAR_S))
     out = [True] * len(words)
     for i in range(1, len(words)):
         (left, end), (start, right) = ((round(w.start_s * per_s), round(w.end_s * per_s)) for w in words[i - 1 : i + 1])
         said = np.concatenate([levels(left, end), levels(start, right)])
         if start - end > LONGEST_GAP_S * per_s or not len(said):
             continue
-        loud_db = _loud_db(float(np.percentile(said, 75)), levels(end - floor, start + floor))
+        loud_db = _loud_db(float(np.percentile(said, 75)), levels(end - around, start + around))
         if loud_db is None:
             continue
         first = max(0, end - context)
@@ -219,7 +222,7 @@ def clear_cuts(words: Sequence[AlignedWord], read: Read, samples: int) -> list[b
 def _levels_of(read: Read, samples: int) -> Callable[[int, int], NDArray[np.float64]]:
     """A recording's levels, of steps [first, last); read in blocks of a second, of which the latest are kept."""
 
-    @functools.lru_cache(maxsize=16)
+    @functools.lru_cache(maxsize=32)
     def block(number: int) -> NDArray[np.float64]:
         lead = STEP if number else 0
         return _levels(read(number * RATE - lead, min(samples, (number + 1) * RATE)))[lead // STEP :]

@@ -88,6 +88,7 @@ def segment(
     flat = _in_samples(_runs(words, spans), duration_samples)
     foreign = _foreign_speech(flat, speech, rejected, duration_samples, params)
     sides = _sides(flat, foreign, sound, duration_samples, params)
+    sure = [*(clear or [True] * len(flat)), True]
     segments: list[SegmentDraft] = []
     pieces: list[Stretch] = []
     for first, last, why in _units(flat, sides, params):
@@ -95,7 +96,7 @@ def segment(
             said = " ".join(w.word.word for w in flat[first:last])
             pieces.append(Stretch(flat[first].start, flat[last - 1].end, Reason.LOW_ALIGNMENT_SCORE, f"{said!r}: {why}"))
             continue
-        made, left = _cut(flat[first:last], sides[first:last], clear[first : last + 1], text, spans, params)
+        made, left = _cut(flat[first:last], sides[first:last], sure[first : last + 1], text, spans, params)
         segments += made
         pieces += left
     return segments, _tile(segments, pieces, foreign, rejected, duration_samples)
@@ -278,20 +279,20 @@ def _cut(
     words: list[_Word], sides: list[tuple[_Side, _Side]], clear: Sequence[bool], text: str,
     spans: Sequence[tuple[int, int]] | None, p: SegmentParams,
 ) -> tuple[list[SegmentDraft], list[Stretch]]:
-    """Segments of one unit, and its words that got into none; ``clear``: of its words and the one after."""
+    """Segments of one unit, and its words that got into none; ``clear``: of its words, and of the one after."""
     sides = _widened(words, sides, p)
     heads = atoms([(w.word.char_start, w.word.char_end) for w in words])
     tails = [*(h - 1 for h in heads[1:]), len(words) - 1]
     glue, min_pause = round(p.glue_s * SAMPLE_RATE), round(p.min_pause_s * SAMPLE_RATE)
     cost = np.zeros(len(heads) + 1)
-    if clear:  # a word of a parted token may touch the unit
-        cost[0] = p.costs.unclear * (sides[0][0].beyond == "word" and not clear[0])
-        cost[-1] = p.costs.unclear * (sides[-1][1].beyond == "word" and not clear[len(words)])
+    # a word of a parted token may touch the unit
+    cost[0] = p.costs.unclear * (sides[0][0].beyond == "word" and not clear[0])
+    cost[-1] = p.costs.unclear * (sides[-1][1].beyond == "word" and not clear[-1])
     for k in range(1, len(heads)):
         left, right = words[tails[k - 1]], words[heads[k]]
         kind = boundary_kind(text, left.word.word, left.word.char_end, right.word.char_start)
         pause = min(sides[tails[k - 1]][1].quiet, sides[heads[k]][0].quiet)
-        cost[k] = cut_cost(pause, kind, min_pause, p.costs) + (p.costs.unclear if clear and not clear[heads[k]] else 0.0)
+        cost[k] = cut_cost(pause, kind, min_pause, p.costs) + p.costs.unclear * (not clear[heads[k]])
     unit = Unit(
         start=np.array([words[h].start for h in heads]),
         end=np.array([words[t].end for t in tails]),

@@ -228,6 +228,10 @@ def test_it_is_clear_where_a_word_ends_if_sound_gives_way_to_quiet_there() -> No
     assert clear_cuts(words, lambda a, b: samples[a:b], len(samples)) == [True, False, True, False, False, True]
     noisy = samples + rng.normal(0, 0.03, len(samples)).astype(np.float32)
     assert all(clear_cuts(words, lambda a, b: noisy[a:b], len(noisy))), "nothing can be said"
+    long = (0.2 * np.sin(2 * np.pi * 200 * np.arange(12 * RATE) / RATE)).astype(np.float32)
+    long[:RATE] = rng.normal(0, 1e-4, RATE)
+    two = [AlignedWord(n, "one", 0, 3, a, a + 1.0, 0.5, True) for n, a in enumerate((5.0, 6.0))]
+    assert clear_cuts(two, lambda a, b: long[a:b], len(long)) == [True, False], "nobody pauses for seconds around"
     cases = ((0.04, 0.12, True), (0.04, 0.04, False), (0.08, 0.08, False), (0.11, 0.11, True), (0.3, 0.1, False))
     for gap, quiet, is_clear in cases:
         times = ((0.5, 1.5 - gap / 2), (1.5 + gap / 2, 2.5))

@@ -245,6 +245,14 @@ def test_a_clip_does_not_end_at_a_word_of_a_parted_token_where_that_is_unclear()
     assert said([False] * 5) == "alpha beta gamma delta", "no cut is better"
 
 
+def test_sound_after_the_last_word_is_no_word_that_might_be_unclear() -> None:
+    text = "alpha beta gamma delta epsilon"
+    words = say(text)
+    after = seconds((words[-1].end_s, words[-1].end_s + 0.3))
+    (made,), _ = segment([words], text, [], 5 * SAMPLE_RATE, sound=after, clear=[True] * 5)
+    assert made.text == text
+
+
 def test_speech_that_the_text_lacks_inside_a_pause_parts_the_segments() -> None:
     text = "one two three four five six seven eight nine ten"
     words = say(text, [0, 0, 0, 0, 1.6], word_s=0.4)

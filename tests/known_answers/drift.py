@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evaluate import Keep, char_map
 from intervals import Figure, quantile, share, slope
@@ -42,6 +43,7 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
     """Errors of word times, drift, cuts inside words, share of words kept."""
     known = json.loads(truth.read_text())
     words = {int(a): (float(s), float(e)) for a, _, s, e in known["words"]}
+    joined = said_as_one(known)
     segments = run.segments.get("hour", [])
     to_truth = char_map(run.documents["hour"], known["text"])
     kept = [s for s in segments if keep(s)]
@@ -51,10 +53,11 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
             if (place := to_truth[word.char_start]) in words:
                 start, end = words[place]
                 starts.append(word.start_s - start)
-                ends.append(word.end_s - end)
+                ends += [] if place in joined else [word.end_s - end]
                 at.append(start / 3600)
-    spans = sorted(words.values())
-    cuts = [(float(any(a + INSIDE_S < t < b - INSIDE_S for a, b in spans)), 1.0) for s in kept for t in (s.start_s, s.end_s)]
+    spans, unknown = sorted(words[w] for w in words if w not in joined), [words[w] for w in joined]
+    at_cuts = [t for s in kept for t in (s.start_s, s.end_s) if not any(a < t < b for a, b in unknown)]
+    cuts = [(float(any(a + INSIDE_S < t < b - INSIDE_S for a, b in spans)), 1.0) for t in at_cuts]
     near = [(t, e) for t, e in zip(at, starts, strict=True) if abs(e) < 0.5]
     return {
         "words in kept segments, %": share([(float(sum(len(s.words) for s in kept)), float(len(known["text"].split())))]),
@@ -68,6 +71,13 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
         "bias of word starts, last tenth, ms": quantile([e for t, e in near if t > at[-1] * 0.9], 0.5) if at else share([]),
         "cuts inside a word, %": share(cuts),
     }
+
+
+def said_as_one(known: Mapping[str, Any]) -> set[int]:
+    """Where words begin that the engine says as one with the next ("of the"): their ends, and cuts in them, are not known."""
+    starts = sorted(int(a) for a, *_ in known["words"])
+    pieces = zip(starts, [*starts[1:], len(known["text"])], strict=True)
+    return {a for a, b in pieces if len(known["text"][a:b].split()) > 1}
 
 
 def measure(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from corpus import Document, Placed, documents
+from drift import figures
 from evaluate import Segment, Word, char_map, evaluate
 from intervals import quantile, share, slope, wilson
+from pipeline import Run
 from sources import DATA, READERS, english_clips, long_recordings, side, side_by_hash
 from truth import measure
 
@@ -189,3 +193,23 @@ def test_documents_say_what_was_done_to_them(condition: str) -> None:
     assert not any(text in doc.text[a:b] for a, b in doc.added for text in said)
     counts = evaluate(doc, doc.text, perfect(doc), everything)
     assert share(counts.wrong).value in (0,) if listed else counts.wrong == []
+
+
+def test_cuts_inside_words_are_counted_where_the_engine_tells_words_apart(tmp_path: Path) -> None:
+    """Five seconds of "One of the three four.", a word a second; "of the" is one event."""
+    text = "One of the three four."
+    at = [text.index(w) for w in ("One", "of", "three", "four")]
+    spans = [(0.0, 1.0), (1.0, 3.0), (3.0, 4.0), (4.0, 5.0)]
+    events = [[a, a + 2, *s] for a, s in zip(at, spans, strict=True)]
+    (tmp_path / "truth.json").write_text(json.dumps({"text": text, "words": events}))
+
+    def cut(start: float, end: float) -> tuple[float, int]:
+        words = [Word("of", 1.0, 2.0, at[1], at[1] + 2), Word("three", 3.0, end, at[2], at[2] + 5)]
+        run = Run({"hour": text}, {"hour": [Segment("s", start, end, start, end, words)]})
+        found = figures(run, tmp_path / "truth.json", everything)
+        assert found["word ends, 95th percentile, ms"].n == 1, "only of the word that is told apart"
+        return found["cuts inside a word, %"].value, found["cuts inside a word, %"].n
+
+    assert cut(1.02, 4.0) == (0.0, 1), "nobody knows where in 'of the' the second word begins"
+    assert cut(1.0, 3.5) == (0.5, 2)
+    assert cut(0.5, 4.4) == (1.0, 2)

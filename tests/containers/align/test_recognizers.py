@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from align import models
+from align import models, moonshine_recognizer
 from align.aligners import make_aligner
 from align.models import Package, fetch
 from align.moonshine_recognizer import spoken
@@ -137,3 +137,28 @@ def test_a_package_that_is_not_the_expected_one_is_refused(tmp_path: Path, monke
         with pytest.raises(StageError, match=line):
             fetch(wrong)
     assert not list((tmp_path / "models").rglob("*.onnx"))
+
+
+def test_a_decoder_in_a_loop_hears_again_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: it writes one phrase without end wherever it gets more than six seconds."""
+    lengths: list[int] = []
+
+    def tokens(samples: NDArray[np.float32]) -> list[int]:
+        lengths.append(len(samples) - 2 * moonshine_recognizer.PAD)
+        return [0] if lengths[-1] > 6 * SAMPLE_RATE else [len(lengths)]
+
+    monkeypatch.setattr(moonshine_recognizer, "_tokens", tokens)
+    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: "of the town " * 9 if ids == [0] else f"piece {ids[0]:x}")
+    samples = np.ones(12 * SAMPLE_RATE, np.float32)
+    samples[5 * SAMPLE_RATE : 5 * SAMPLE_RATE + 1600] = 0  # where the first cut belongs
+    heard = moonshine_recognizer.MoonshineDecoder().transcribe(samples)
+    assert lengths[:2] == [12 * SAMPLE_RATE, 5 * SAMPLE_RATE + 800]
+    assert "town" not in heard and heard.count("piece") == len(lengths) - lengths.count(12 * SAMPLE_RATE) - 1
+    assert sum(lengths[1:2] + lengths[3:]) == 12 * SAMPLE_RATE, "every sample is heard once in the end"
+
+
+def test_what_stays_a_loop_in_the_shortest_piece_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moonshine_recognizer, "_tokens", lambda samples: [len(samples)])
+    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: "of the town " * 9)
+    heard = moonshine_recognizer.MoonshineDecoder().transcribe(np.ones(7 * SAMPLE_RATE, np.float32))
+    assert heard == "of the town".split() * 18

@@ -7,11 +7,14 @@ and scores them, words that the sound refuses are dropped, and what is left is c
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pydantic import Field
 
 from align.accept import CTC, SPHINX, accept
+from align.again import look_again
 from align.aligners import make_aligner
 from align.ctc.emissions import Emissions, by_document
 from align.documents import Document, read_documents
@@ -21,6 +24,7 @@ from align.find import find, near
 from align.recognizer import HeardWord
 from align.recognizers import RecognizerName
 from align.segment import segment
+from align.segment_cuts import boundary_kind
 from align.segment_types import SegmentDraft, Stretch
 from align.windows import chains, windows
 from stagekit.audio import open_pcm
@@ -130,7 +134,10 @@ def align_document(job: Job) -> Aligned:
     with open_pcm(job.document.uri) as pcm:
         cuts = windows(runs, len(words), pcm.duration_s)
         samples = len(pcm)
-        placed = refine(aligner.place(pcm.read, samples, words, cuts, runs), pcm.read, samples)
+        placed = aligner.place(pcm.read, samples, words, cuts, runs)
+        if job.by_itself:
+            placed = look_again(placed, pairs, job.heard, aligner, pcm.read, samples, words, _stops(job.document, words, spans))
+        placed = refine(placed, pcm.read, samples)
         if not job.by_itself and (why := aligner.foreign(placed)):
             return Aligned([], _tile(job.speech, samples, Reason.SPEECH_WRONG_LANGUAGE, why), samples)
         limits = aligner.limits
@@ -157,6 +164,12 @@ def align_document(job: Job) -> Aligned:
     if len(anchored) < FOUND_SHARE * len(job.heard):
         stretches = [_not_found(s, len(anchored), len(job.heard)) for s in stretches]
     return Aligned(segments, stretches, samples)
+
+
+def _stops(document: Document, words: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[bool]:
+    """Of each word, whether a stop or the text's end follows."""
+    beside = zip(words, pairwise(spans), strict=False)
+    return [boundary_kind(document.row["text"], word, a[1], b[0]) != "none" for word, (a, b) in beside] + [True] * bool(words)
 
 
 def _tile(speech: list[tuple[int, int]], samples: int, reason: Reason, detail: str) -> list[Stretch]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from align.aligner import Aligner, Read
@@ -19,12 +20,43 @@ from align.windows import Anchor, Window
 from stagekit.tables import SAMPLE_RATE
 
 REACH_S = 0.3
-"""Audio on both sides of where words were heard in which they are looked for, as far as their neighbours leave it free."""
+"""Audio on both sides of where words were heard in which they are looked for, as far as others leave it free. Words that were
+heard farther apart than twice this are looked for one by one."""
 LEAST_S = 0.05
 """Less audio holds no word."""
 NEXT_S = 0.5
-"""A word found lies no farther from the next in the text, unless there is a stop between them. Of 18 found in babble (tuning
-side) 5 lay in the wrong sentence, 4 of these so far from the next one ("the", heard in the pause before its sentence)."""
+"""A word found lies no farther from the next in the text, unless there is a stop or a comma between them. Of 18 found in babble
+(tuning side) 5 lay in the wrong sentence, 4 of these so far from the next one ("the", heard in the pause before its sentence)."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Words to look for together: where they were heard, and the placed words beside that in time if next in the text."""
+
+    anchors: list[Anchor]
+    before: TokenPlace | None
+    after: TokenPlace | None
+    start_s: float
+    end_s: float
+
+    @property
+    def first(self) -> int:
+        return self.anchors[0].token
+
+    @property
+    def last(self) -> int:
+        return self.anchors[-1].token
+
+    def window(self, run: int) -> tuple[Window, list[Anchor]]:
+        """What to look for where; a neighbour that is near, too, so that sounds have the context in which they were said."""
+        near_before = self.before if self.before and self.anchors[0].start_s - self.before.end_s <= NEXT_S else None
+        near_after = self.after if self.after and self.after.start_s - self.anchors[-1].end_s <= NEXT_S else None
+        anchors = [Anchor(p.token, p.start_s, p.end_s) for p in (near_before,) if p]
+        anchors += self.anchors
+        anchors += [Anchor(p.token, p.start_s, p.end_s) for p in (near_after,) if p]
+        start = near_before.start_s if near_before else self.start_s
+        end = near_after.end_s if near_after else self.end_s
+        return Window(anchors[0].token, anchors[-1].token + 1, self.first, self.last + 1, start, end, run), anchors
 
 
 def look_again(
@@ -43,10 +75,11 @@ def look_again(
         read: the recording, 16 kHz.
         samples: its length.
         words: the document's tokens.
-        stops: of each, whether the text has a stop after it.
+        stops: of each, whether the text has a stop or a comma after it.
 
     Returns:
-        Placements in the order of time; none are lost but those that were found elsewhere.
+        Placements in the order of time. What was found replaces where it lay before, and whatever word far from where it was
+        heard lies over it.
     """
     times: dict[int, list[HeardWord]] = {}
     for h, token in pairs:
@@ -56,54 +89,60 @@ def look_again(
     lost = [token for token, h in sorted(once.items()) if token not in at or _apart_s(at[token], h) > FARTHEST_S]
     gone = set(lost)
     kept = [p for p in placed if p.token not in gone]
-    middle_s = [(p.start_s + p.end_s) / 2 for p in kept]
-    cuts: list[Window] = []
-    runs: list[list[Anchor]] = []
-    for row in _rows(lost):
-        anchors = [Anchor(token, once[token].start_s, once[token].end_s) for token in row]
-        between = _between(anchors, kept, middle_s, samples / SAMPLE_RATE)
-        if between:
-            cuts.append(Window(row[0], row[-1] + 1, row[0], row[-1] + 1, *between, len(runs)))
-            runs.append(anchors)
-    if not cuts:
+    rows = _rows([Anchor(token, once[token].start_s, once[token].end_s) for token in lost], kept, samples / SAMPLE_RATE)
+    if not rows:
         return list(placed)
-    found = {p.token: p for p in aligner.place(read, samples, words, cuts, runs)}
-    there = {p.token: p for p in kept} | found
-    for row in _rows(sorted(found)):
-        before, after = there.get(row[0] - 1), there.get(row[-1] + 1)
-        if (before and not stops[row[0] - 1] and found[row[0]].start_s - before.end_s > NEXT_S) or (
-            after and not stops[row[-1]] and after.start_s - found[row[-1]].end_s > NEXT_S
-        ):
-            found = {token: p for token, p in found.items() if token not in row}
-    return monotone([p for p in placed if p.token not in found] + list(found.values()))
+    made = [row.window(run) for run, row in enumerate(rows)]
+    found = {p.token: p for p in aligner.place(read, samples, words, [w for w, _ in made], [a for _, a in made])}
+    for row in rows:
+        inside = [found.get(a.token) for a in row.anchors]
+        line = [found.get(row.first - 1) or row.before, *inside, found.get(row.last + 1) or row.after]
+        parted = any(
+            a and b and b.token == a.token + 1 and not stops[a.token] and b.start_s - a.end_s > NEXT_S for a, b in pairwise(line)
+        )
+        if parted:
+            for anchor in row.anchors:
+                found.pop(anchor.token, None)
+    there = sorted(found.values(), key=lambda p: p.start_s)
+    starts = [p.start_s for p in there]
+
+    def free(place: TokenPlace) -> bool:
+        i = bisect_left(starts, place.end_s)
+        return i == 0 or there[i - 1].end_s <= place.start_s
+
+    stay = [p for p in placed if p.token not in found and (p.token not in gone or free(p))]
+    return monotone(stay + there)
 
 
 def _apart_s(place: TokenPlace, heard: HeardWord) -> float:
     return max(heard.start_s - place.end_s, place.start_s - heard.end_s)
 
 
-def _rows(tokens: Sequence[int]) -> list[list[int]]:
-    """Runs of consecutive numbers."""
-    rows: list[list[int]] = []
-    for token in tokens:
-        if rows and rows[-1][-1] + 1 == token:
-            rows[-1].append(token)
+def _rows(lost: Sequence[Anchor], kept: Sequence[TokenPlace], duration_s: float) -> list[_Row]:
+    """Rows of words to look for, by token; those that were heard beside a neighbour in the text."""
+    together: list[list[Anchor]] = []
+    for anchor in lost:
+        last = together[-1][-1] if together else None
+        if last and last.token + 1 == anchor.token and abs(anchor.start_s - last.end_s) <= 2 * REACH_S:
+            together[-1].append(anchor)
         else:
-            rows.append([token])
-    return rows
-
-
-def _between(
-    row: Sequence[Anchor], kept: Sequence[TokenPlace], middle_s: Sequence[float], duration_s: float
-) -> tuple[float, float] | None:
-    """Start and end of the audio to look in; None if the words were not heard beside a neighbour in the text, or out of order."""
-    first, last = bisect_left(middle_s, row[0].start_s), bisect_left(middle_s, row[-1].end_s)
-    if first != last or any(b.start_s < a.end_s - LEAST_S for a, b in pairwise(row)):
-        return None
-    before, after = (kept[first - 1] if first else None), (kept[first] if first < len(kept) else None)
-    follows = before is not None and before.token == row[0].token - 1
-    if not follows and (after is None or after.token != row[-1].token + 1):
-        return None
-    start = max(before.end_s if before else 0.0, row[0].start_s - REACH_S)
-    end = min(after.start_s if after else duration_s, row[-1].end_s + REACH_S)
-    return (start, end) if end - start >= LEAST_S * len(row) else None
+            together.append([anchor])
+    middle_s = [(p.start_s + p.end_s) / 2 for p in kept]
+    starts, ends = sorted(a.start_s for a in lost), sorted(a.end_s for a in lost)
+    out: list[_Row] = []
+    for row in together:
+        first, last_s = row[0], row[-1].end_s
+        here = bisect_left(middle_s, first.start_s)
+        squeezed = any(b.start_s < a.end_s - LEAST_S and (a.start_s, a.end_s) != (b.start_s, b.end_s) for a, b in pairwise(row))
+        if squeezed or here != bisect_left(middle_s, last_s):
+            continue
+        before, after = (kept[here - 1] if here else None), (kept[here] if here < len(kept) else None)
+        # what is heard before and after these and is looked for too
+        i, k = bisect_left(ends, first.start_s + 1e-6), bisect_left(starts, last_s - 1e-6)
+        start = max(before.end_s if before else 0.0, first.start_s - REACH_S, ends[i - 1] if i else 0.0)
+        end = min(after.start_s if after else duration_s, last_s + REACH_S, starts[k] if k < len(starts) else duration_s)
+        before = before if before and before.token == first.token - 1 else None
+        after = after if after and after.token == row[-1].token + 1 else None
+        if (before or after) and end - start >= LEAST_S * len(row):
+            out.append(_Row(row, before, after, start, end))
+    return out

@@ -167,7 +167,7 @@ def align_document(job: Job) -> Aligned:
 
 
 def _stops(document: Document, words: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[bool]:
-    """Of each word, whether a stop or the text's end follows."""
+    """Of each word, whether a stop, a comma or the text's end follows."""
     beside = zip(words, pairwise(spans), strict=False)
     return [boundary_kind(document.row["text"], word, a[1], b[0]) != "none" for word, (a, b) in beside] + [True] * bool(words)
 

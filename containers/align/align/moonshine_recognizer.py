@@ -116,9 +116,9 @@ def loops(words: Sequence[str]) -> bool:
 def _quietest(samples: NDArray[np.float32]) -> int:
     """Middle of the quietest 0.1 s, neither half shorter than `SHORTEST_HALF`."""
     step = RATE // 10
-    inner = samples[SHORTEST_HALF : len(samples) - SHORTEST_HALF + step]
+    inner = samples[SHORTEST_HALF : len(samples) - SHORTEST_HALF]
     power = np.square(inner[: len(inner) // step * step].reshape(-1, step)).mean(axis=1)
-    return SHORTEST_HALF + (int(power.argmin()) * step + step // 2 if len(power) else 0)
+    return SHORTEST_HALF + int(power.argmin()) * step + step // 2 if len(power) else len(samples) // 2
 
 
 def _between(words: Sequence[str], start_s: float, end_s: float) -> list[HeardWord]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from align.aligner import Aligner, Read
-from align.evidence import FARTHEST_S
+from align.evidence import FARTHEST_S, apart_s
 from align.find import Pair
 from align.place import TokenPlace, monotone
 from align.recognizer import HeardWord
@@ -49,13 +49,11 @@ class _Row:
 
     def window(self, run: int) -> tuple[Window, list[Anchor]]:
         """What to look for where; a neighbour that is near, too, so that sounds have the context in which they were said."""
-        near_before = self.before if self.before and self.anchors[0].start_s - self.before.end_s <= NEXT_S else None
-        near_after = self.after if self.after and self.after.start_s - self.anchors[-1].end_s <= NEXT_S else None
-        anchors = [Anchor(p.token, p.start_s, p.end_s) for p in (near_before,) if p]
-        anchors += self.anchors
-        anchors += [Anchor(p.token, p.start_s, p.end_s) for p in (near_after,) if p]
-        start = near_before.start_s if near_before else self.start_s
-        end = near_after.end_s if near_after else self.end_s
+        before = self.before if self.before and self.anchors[0].start_s - self.before.end_s <= NEXT_S else None
+        after = self.after if self.after and self.after.start_s - self.anchors[-1].end_s <= NEXT_S else None
+        left, right = ([Anchor(p.token, p.start_s, p.end_s)] if p else [] for p in (before, after))
+        anchors = [*left, *self.anchors, *right]
+        start, end = before.start_s if before else self.start_s, after.end_s if after else self.end_s
         return Window(anchors[0].token, anchors[-1].token + 1, self.first, self.last + 1, start, end, run), anchors
 
 
@@ -86,7 +84,7 @@ def look_again(
         times.setdefault(token, []).append(heard[h])
     once = {token: several[0] for token, several in times.items() if len(several) == 1}
     at = {p.token: p for p in placed}
-    lost = [token for token, h in sorted(once.items()) if token not in at or _apart_s(at[token], h) > FARTHEST_S]
+    lost = [token for token, h in sorted(once.items()) if token not in at or apart_s(at[token], h) > FARTHEST_S]
     gone = set(lost)
     kept = [p for p in placed if p.token not in gone]
     rows = _rows([Anchor(token, once[token].start_s, once[token].end_s) for token in lost], kept, samples / SAMPLE_RATE)
@@ -112,10 +110,6 @@ def look_again(
 
     stay = [p for p in placed if p.token not in found and (p.token not in gone or free(p))]
     return monotone(stay + there)
-
-
-def _apart_s(place: TokenPlace, heard: HeardWord) -> float:
-    return max(heard.start_s - place.end_s, place.start_s - heard.end_s)
 
 
 def _rows(lost: Sequence[Anchor], kept: Sequence[TokenPlace], duration_s: float) -> list[_Row]:

@@ -92,8 +92,13 @@ def _active(speech: Ranges, start: int, end: int) -> bool:
     return covered >= ACTIVE * (end - start)
 
 
+def apart_s(place: TokenPlace, heard: HeardWord) -> float:
+    """Seconds between a placed word and one that was heard; negative where they overlap."""
+    return max(heard.start_s - place.end_s, place.start_s - heard.end_s)
+
+
 def _away(place: TokenPlace, heard: Sequence[HeardWord]) -> str:
-    gap = min(max(h.start_s - place.end_s, place.start_s - h.end_s) for h in heard)
+    gap = min(apart_s(place, h) for h in heard)
     return f"{gap:.2f} s from where it was heard" if gap > FARTHEST_S else ""
 
 

@@ -46,7 +46,7 @@ class Watched:
         return self.aligner.place(read, samples, words, cuts, runs)
 
     def foreign(self, places: Sequence[TokenPlace]) -> str | None:
-        raise NotImplementedError
+        return self.aligner.foreign(places)
 
 
 def again(

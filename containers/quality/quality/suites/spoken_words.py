@@ -142,11 +142,14 @@ def _released(tables: Tables) -> pd.DataFrame:
 
 def build_clips(tables: Tables, _t: SpokenWordsThresholds) -> pd.DataFrame:
     """Released clips with what they should agree with; ``new``: not in the release before (true, or null)."""
-    rows = tables["clips"].filter(pc.is_in(tables["clips"]["clip_id"], value_set=tables["clip_splits"]["clip_id"]))
+    clips, splits, scores = tables["clips"], tables["clip_splits"], tables["clip_scores"]
+    place = pc.index_in(clips["clip_id"], value_set=splits["clip_id"])
+    rows, place = clips.filter(pc.is_valid(place)), place.drop_null()
+    heard = pc.index_in(rows["clip_id"], value_set=scores["clip_id"])
     in_second = pc.and_(pc.greater_equal(rows["word_start_sample"], 0), pc.less_equal(rows["word_end_sample"], SAMPLE_RATE))
     samples = pc.subtract(rows["word_end_sample"], rows["word_start_sample"])
     composed = [w for w in pc.unique(rows["word"]).to_pylist() if unicodedata.is_normalized("NFC", w)]
-    made = frame(
+    return frame(
         rows,
         "clips",
         word_chars=length(rows["word"]),
@@ -155,15 +158,11 @@ def build_clips(tables: Tables, _t: SpokenWordsThresholds) -> pd.DataFrame:
         word_inside=pc.or_(in_second, rows["long_word"]),
         whole_right=pc.equal(pc.is_valid(rows["whole_samples"]), rows["long_word"]),
         padding=pc.add(rows["padding_before"], rows["padding_after"]),
+        same_word=pc.equal(rows["word"], splits["word"].take(place)),
+        scored=pc.is_valid(heard),
+        new=pc.invert(pc.is_in(rows["clip_id"], value_set=tables["shard_rows"]["segment_id"])),
+        **{name: scores[name].take(heard) for name in scores.column_names if name not in rows.column_names},
     )  # fmt: skip
-    made = made.merge(_released(tables)[["clip_id", "split_word"]].drop_duplicates("clip_id"), on="clip_id", how="left")
-    made["same_word"] = made["word"] == made["split_word"]
-    scores = tables["clip_scores"].to_pandas().drop_duplicates("clip_id")
-    made = made.merge(scores, on="clip_id", how="left", indicator="found")
-    made["scored"] = made["found"] == "both"
-    before = set(tables["shard_rows"]["segment_id"].to_pylist())
-    made["new"] = [clip_id not in before for clip_id in made["clip_id"]]
-    return made.drop(columns=["split_word", "found"])
 
 
 def build_keywords(tables: Tables, _t: SpokenWordsThresholds) -> pd.DataFrame:

@@ -1,0 +1,117 @@
+"""Time and memory of the gate of the spoken words against the size of the release.
+
+From the repository's root:
+PYTHONPATH=containers/stagekit:containers/quality:tests/containers/quality \
+    .venvs/quality/bin/python bench/gate_scale/run.py [--clips 100000,1000000] --write
+
+Tables are synthetic: the tests' good clips, with ids, speakers and words of a corpus of that size. `quality check` runs on them
+as a task would run it, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from quality_tables import spoken_words_rows
+
+from stagekit.storage import sha256_file
+from stagekit.tables import TABLES
+
+RESULTS = Path(__file__).parents[1] / "results/gate-scale.md"
+PER_SPEAKER, WORDS = 110, 38_000
+"""As in Common Voice's English: 90,000 speakers say 10 million clips; keywords of the original's English."""
+
+
+def tables(clips: int) -> dict[str, pa.Table]:
+    """Tables that pass, of so many clips."""
+    rows = spoken_words_rows()
+    number = np.arange(clips)
+    speaker, word = number // PER_SPEAKER, (number * 7919 + number // WORDS) % min(WORDS, clips // 20)
+    split = np.array(["train"] * 8 + ["dev", "test"])[speaker // 2 % 10]
+    sentences = pa.array([f"{n * 2654435761 % 2**64:064x}" for n in range(clips)])
+    own = {
+        "clip_id": pa.array([f"{s}-0" for s in sentences.to_pylist()]), "sentence_id": sentences,
+        "word": pa.array([f"word{w:05d}" for w in word]), "speaker_id": pa.array([f"{s:0128x}" for s in speaker]),
+        "gender": pa.array(np.array(["female", "male"])[speaker % 2]), "split": pa.array(split),
+    }  # fmt: skip
+    made = {}
+    for name in ("clips", "clip_scores", "clip_splits"):
+        one = rows[name][0]
+        schema = TABLES[name].schema
+        columns = [own.get(f.name, pa.repeat(pa.scalar(_value(one[f.name], f), f.type), clips)) for f in schema]
+        made[name] = pa.Table.from_arrays([c.cast(f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+    counts = np.bincount(word)
+    assigned = np.unique(speaker, return_index=True)
+    for name, given in (
+        ("word_splits", [{"word": f"word{w:05d}", "clips": int(n)} for w, n in enumerate(counts)]),
+        ("assignments", [{"group_key": f"speaker:{s:0128x}", "split": str(split[i])} for s, i in zip(*assigned, strict=True)]),
+    ):
+        schema, one = TABLES[name].schema, rows[name][0]
+        made[name] = pa.Table.from_pylist([{f.name: _value(one[f.name], f) for f in schema} | g for g in given], schema=schema)
+    return made
+
+
+def _value(value: Any, column: pa.Field) -> Any:
+    """A stand-in where the tests' rows leave out what the gate does not read."""
+    return value if value is not None or column.nullable else {"string": "x", "bool": False}.get(str(column.type), 0)
+
+
+def folder(path: Path, made: dict[str, pa.Table]) -> str:
+    """A stage's folder."""
+    path.mkdir(parents=True)
+    for name, table in made.items():
+        pq.write_table(table, path / f"{name}-00000.parquet", compression="zstd", row_group_size=100_000)
+    files = {f.name: {"sha256": sha256_file(f), "bytes": f.stat().st_size} for f in path.glob("*.parquet")}
+    success = {"fingerprint": path.name, "files": files, "shards": ["00000"], "stage": path.name}
+    (path / "_SUCCESS.json").write_text(json.dumps(success))
+    return path.as_uri()
+
+
+def measure(clips: int) -> tuple[float, float, float]:
+    """(Wall s, CPU s, peak MB) of the gate."""
+    with tempfile.TemporaryDirectory() as name:
+        source = folder(Path(name) / "made", tables(clips))
+        params = {"suite": "spoken_words", "report": (Path(name) / "report").as_uri()}
+        argv = [sys.executable, "-m", "quality", "check", "--input", source, "--output", (Path(name) / "out").as_uri()]
+        started = time.monotonic()
+        run = subprocess.Popen([*argv, "--params", json.dumps(params), "--quiet"])
+        _, status, used = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        if run.returncode:
+            raise SystemExit(f"quality check exited with {run.returncode}")
+        return time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", default="100000,1000000")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    asked = parser.parse_args()
+    lines = [
+        "# The gate of the spoken words against the size of the release", "",
+        f"`bench/gate_scale/run.py`, {platform.machine()}, Python {platform.python_version()}; synthetic tables.", "",
+        "| clips | wall s | CPU s | peak MB |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for clips in map(int, asked.clips.split(",")):
+        wall, cpu, peak = measure(clips)
+        lines.append(f"| {clips:,} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |")
+        print(lines[-1], flush=True)
+    if asked.write:
+        RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

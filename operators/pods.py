@@ -28,7 +28,7 @@ from kubernetes.client.exceptions import ApiException
 
 from operators import images
 from operators.docker_runner import PASSED_ON
-from operators.profiles import PROFILES, Profile, profile_name
+from operators.profiles import NODE_DISK_GIB, Profile
 from operators.runners import Exit, StageCall
 from operators.settings import Settings
 
@@ -43,6 +43,8 @@ LOG_S = 60
 """Between two times that the log is brought to Airflow, each of which wakes a worker. None would show nothing until the end."""
 USER = 65532
 """Of all images; the number is written here too, for Kubernetes cannot see that a named user is not root."""
+LOGS_GIB = 10
+"""Of the node's disk, for a pod whose /tmp is a volume of its own."""
 GRACE_S = 25
 """Between SIGTERM and SIGKILL: a spot node leaves 30 s in all, and some of that is the kubelet's."""
 
@@ -166,7 +168,7 @@ def make_pod(operator: StageOperator, call: StageCall, settings: Settings) -> St
     Raises:
         FileNotFoundError: its image has no digest.
     """
-    profile = PROFILES[profile_name(call.environment, call.stage, settings.profiles)]
+    profile = operator.profile(call, settings)
     wanted = {
         "task_id": operator.task_id,
         "name": f"{call.environment}-{call.stage}".replace("_", "-"),
@@ -184,9 +186,7 @@ def make_pod(operator: StageOperator, call: StageCall, settings: Settings) -> St
         "container_resources": resources(profile),
         "node_selector": dict(profile.node_selector),
         "tolerations": [k8s.V1Toleration(key=k, operator="Equal", value=v, effect=e) for k, v, e in profile.tolerations],
-        "volumes": [
-            k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit=f"{profile.disk_gib}Gi")),
-        ],
+        "volumes": [_disk(profile)],
         "volume_mounts": [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],
         "security_context": k8s.V1PodSecurityContext(
             run_as_non_root=True,
@@ -223,9 +223,21 @@ def make_pod(operator: StageOperator, call: StageCall, settings: Settings) -> St
     return GkePod(project_id=project, location=location, cluster_name=name, use_dns_endpoint=True, **wanted)
 
 
+def _disk(profile: Profile) -> k8s.V1Volume:
+    """What is mounted at /tmp: the node's disk, or a volume of the pod's own where that is too small."""
+    size = f"{profile.disk_gib}Gi"
+    if profile.disk_gib <= NODE_DISK_GIB:
+        return k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit=size))
+    claim = k8s.V1PersistentVolumeClaimSpec(
+        access_modes=["ReadWriteOnce"], resources=k8s.V1VolumeResourceRequirements(requests={"storage": size})
+    )
+    made = k8s.V1EphemeralVolumeSource(volume_claim_template=k8s.V1PersistentVolumeClaimTemplate(spec=claim))
+    return k8s.V1Volume(name="tmp", ephemeral=made)
+
+
 def resources(profile: Profile) -> k8s.V1ResourceRequirements:
-    """Requests and limits; GPUs go into limits, where Kubernetes wants them."""
-    memory, disk = f"{profile.memory_gib}Gi", f"{profile.disk_gib}Gi"
+    """Requests and limits; GPUs go into limits, where Kubernetes wants them. A volume of the pod's own is none of the node's."""
+    memory, disk = f"{profile.memory_gib}Gi", f"{profile.disk_gib if profile.disk_gib <= NODE_DISK_GIB else LOGS_GIB}Gi"
     limits = {"memory": memory, "ephemeral-storage": disk}
     if profile.gpus:
         limits["nvidia.com/gpu"] = str(profile.gpus)

@@ -18,7 +18,8 @@ class Profile:
     Attributes:
         cpu: cores requested; also the stage's ``--workers``, for a pod sees all cores of its node.
         memory_gib: memory requested, and the limit.
-        disk_gib: ephemeral storage, all of it for /tmp: inputs that were staged, decoded audio, the output before its upload.
+        disk_gib: all of it for /tmp: inputs that were staged, decoded audio, the output before its upload. Up to `NODE_DISK_GIB` it
+            is the node's, beyond it a volume that is made for the pod, of the cluster's default storage class, and goes with it.
         schedule_timeout_s: until a node must be there.
         startup_timeout_s: from then until the container must run.
         timeout: until the pod is ended by Kubernetes itself, whatever Airflow does: a hung pod costs money.
@@ -40,12 +41,14 @@ class Profile:
     pool: str = ""
 
 
+NODE_DISK_GIB = 200
+"""What the largest nodes have for a pod (``deploy/gke/cloud/cluster.tf``); one that asks for more is scheduled nowhere."""
 SPOT = ("cloud.google.com/gke-spot", "true", "NoSchedule")
 
 PROFILES = {
     "small": Profile(
-        cpu=1,  # seals, splits and gates are single-threaded
-        memory_gib=4,  # a month's tables in Arrow, and Great Expectations' copy in pandas
+        cpu=1,  # seals and lists are single-threaded
+        memory_gib=4,  # a month's lists in Arrow; a release of two million sentences has one of under 1 GB
         disk_gib=10,  # tables only
         schedule_timeout_s=600,  # a CPU node is up in one to three minutes; ten outlast a zone's short lack of them
         startup_timeout_s=300,  # images are up to 1.2 GB: pulled and unpacked within a minute
@@ -66,6 +69,14 @@ PROFILES = {
         schedule_timeout_s=900,  # high-memory nodes are scarcer
         startup_timeout_s=300,
         timeout=timedelta(hours=24),
+    ),
+    "bulk": Profile(
+        cpu=7,  # as large, and its memory
+        memory_gib=56,
+        disk_gib=1000,  # English: 72 GB of tar.gz and as much in shards; 370 GB of release, and files of 200 GB of clips on their way
+        schedule_timeout_s=1200,  # the disk comes before the node
+        startup_timeout_s=300,
+        timeout=timedelta(hours=48),  # a few hundred GB of upload beside the work
     ),
     "t4": Profile(
         cpu=4,  # of n1-standard-8: the other half is for a second pod's start and the node's daemons
@@ -88,6 +99,7 @@ STAGES = {
     "words": "cpu",
     "mfa": "cpu",
     "keywords": "cpu",
+    "quality": "large",  # a whole release's rows in memory: 13 GB for ten million clips (bench/results/gate-scale.md)
     "dedup": "large",
     "dedup.spark_code": "small",
     "release.collect": "large",

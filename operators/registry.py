@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from operators.profiles import PROFILES
+
 SOURCES = ("folder", "internet_archive")
 RECOGNIZERS = ("moonshine", "pocketsphinx", "torchaudio")
 """Of containers/align, align.recognizers; a test keeps both lists alike."""
@@ -37,6 +39,7 @@ class Language:
         policy: file of ``config/policies/`` that makes subsets of scores.
         approval: default of the release's approval, one of ``APPROVALS``.
         stages: parameters of single stages, by stage name.
+        pods: ``image.stage`` or ``image`` → profile, over those of `operators.profiles`: what so much audio needs on Kubernetes.
     """
 
     code: str
@@ -49,6 +52,7 @@ class Language:
     policy: str = "peoples_speech"
     approval: str = "required"
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pods: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the entry.
@@ -63,10 +67,17 @@ class Language:
         _expect(self.recognizer in RECOGNIZERS, f"{self.code}.recognizer '{self.recognizer}'", f"one of {', '.join(RECOGNIZERS)}")
         _expect(self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}")
         _expect(self.shard_hours > 0, f"{self.code}.shard_hours {self.shard_hours}", "more than 0")
+        _expect(*known_profiles(self.code, self.pods))
 
     def stage(self, name: str) -> dict[str, Any]:
         """Parameters of a stage."""
         return dict(self.stages.get(name, {}))
+
+
+def known_profiles(code: str, pods: Any) -> tuple[bool, str, str]:
+    """Whether a language's ``pods`` name profiles that there are; what was found, and what was expected."""
+    fine = isinstance(pods, Mapping) and all(p in PROFILES for p in pods.values())
+    return fine, f"{code}.pods {pods!r}", f"stages with one of {', '.join(PROFILES)} each"
 
 
 def variant(stage: str, params: Mapping[str, Any]) -> str:

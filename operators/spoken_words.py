@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from operators.registry import APPROVALS, RegistryError
+from operators.registry import APPROVALS, RegistryError, known_profiles
 
 DATASET = "spoken_words"
 ALIGNERS = {"flat_start": "words", "mfa": "mfa"}
@@ -35,6 +35,7 @@ class SpokenLanguage:
         approval: default of the release's approval.
         policy: file of ``config/policies/`` that says which clips a release lets in.
         stages: parameters of single stages, by stage name.
+        pods: ``image.stage`` or ``image`` → profile, over those of `operators.profiles`: what so much audio needs on Kubernetes.
     """
 
     code: str
@@ -47,6 +48,7 @@ class SpokenLanguage:
     approval: str = "required"
     policy: str = "spoken_words"
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pods: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the entry.
@@ -61,6 +63,7 @@ class SpokenLanguage:
             (month, f"{self.code}.since {self.since!r}", "a quoted YYYY.MM"),
             (self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}"),
             (self.shard_clips > 0, f"{self.code}.shard_clips {self.shard_clips}", "more than 0"),
+            known_profiles(self.code, self.pods),
         ):
             if not ok:
                 raise RegistryError(f"{what}: expected {expected}")

@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from operators import objects, paths
-from operators.profiles import PROFILES, profile_name
+from operators.profiles import PROFILES, Profile, profile_name
 from operators.registry import variant
 from operators.runners import EXIT_EMPTY, Exit, Runner, StageCall, make_runner
 from operators.settings import Settings
@@ -44,6 +44,7 @@ class StageOperator(BaseOperator):
             mapped over.
         fail_if_empty: fail on exit 99 too, where nothing to do means that somebody asked for the wrong thing.
         skip_unless: metric of the receipt that, when false, marks this task as skipped; the metric ``why`` says why.
+        pods: ``image.stage`` or ``image`` → profile of its pod, over those of the installation.
     """
 
     template_fields: Sequence[str] = ("inputs", "base", "roles", "stage_params")
@@ -63,6 +64,7 @@ class StageOperator(BaseOperator):
         returns: str = "",
         fail_if_empty: bool = False,
         skip_unless: str = "",
+        pods: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         """See the class."""
@@ -79,6 +81,7 @@ class StageOperator(BaseOperator):
         self.returns = returns
         self.fail_if_empty = fail_if_empty
         self.skip_unless = skip_unless
+        self.pods = dict(pods or {})
         self._metrics: list[str] = []
         self._runner: Runner | None = None
         self._pod: StagePod | None = None
@@ -162,7 +165,15 @@ class StageOperator(BaseOperator):
             receipt=paths.receipt(settings.root, ti.dag_id, ti.run_id, ti.task_id, map_index),
             variant=variant(self.stage, {**self.stage_params, **handed}),
         )
-        return replace(call, workers=settings.workers or _cores(call, settings))
+        return replace(call, workers=settings.workers or self._cores(call, settings))
+
+    def profile(self, call: StageCall, settings: Settings) -> Profile:
+        """What the pod of a call asks of the cluster."""
+        return PROFILES[profile_name(call.environment, call.stage, {**settings.profiles, **self.pods})]
+
+    def _cores(self, call: StageCall, settings: Settings) -> int:
+        """A pod sees all cores of its node: it is told how many are its own. 0: the stage finds out."""
+        return self.profile(call, settings).cpu if settings.runner == "kubernetes" else 0
 
     def _check(self, ended: Exit) -> None:
         if ended.code == EXIT_EMPTY:
@@ -176,13 +187,6 @@ class StageOperator(BaseOperator):
             self._runner.stop()
         if self._pod is not None:
             self._pod.on_kill()
-
-
-def _cores(call: StageCall, settings: Settings) -> int:
-    """A pod sees all cores of its node: it is told how many are its own. 0: the stage finds out."""
-    if settings.runner != "kubernetes":
-        return 0
-    return PROFILES[profile_name(call.environment, call.stage, settings.profiles)].cpu
 
 
 def _flat(values: Iterable[Any]) -> list[str]:

@@ -11,7 +11,8 @@ import hcl2
 import pytest
 import yaml
 
-from operators.profiles import PROFILES, SPOT
+from operators.pods import LOGS_GIB
+from operators.profiles import NODE_DISK_GIB, PROFILES, SPOT
 from operators.settings import Settings
 
 REPO = Path(__file__).resolve().parents[2]
@@ -98,12 +99,13 @@ def room(node: dict[str, Any]) -> tuple[float, float, float]:
     return cores - busy - DAEMONS[0], memory - kept - DAEMONS[1], disk - 0.1 * disk - min(0.5 * disk, 6 + 0.35 * disk, 100)
 
 
-@pytest.mark.parametrize(("profile", "pool"), [("small", "cpu"), ("cpu", "cpu"), ("large", "large"), ("t4", "t4")])
+@pytest.mark.parametrize(("profile", "pool"), [("small", "cpu"), ("cpu", "cpu"), ("large", "large"), ("bulk", "large"), ("t4", "t4")])
 def test_every_profile_fits_on_a_node_of_its_pool(cloud: dict[str, Any], profile: str, pool: str) -> None:
     node = one(cloud[f"google_container_node_pool.{pool}"]["node_config"])
     asked = PROFILES[profile]
     cores, memory, disk = room(node)
-    assert asked.cpu <= cores and asked.memory_gib <= memory and asked.disk_gib <= disk
+    of_the_node = LOGS_GIB if asked.disk_gib > NODE_DISK_GIB else asked.disk_gib
+    assert asked.cpu <= cores and asked.memory_gib <= memory and of_the_node <= disk
     taints = {(t["key"], t["value"], t["effect"].replace("NO_SCHEDULE", "NoSchedule")) for t in node.get("taint", [])}
     assert taints <= set(asked.tolerations)
     if gpus := node.get("guest_accelerator"):
@@ -112,6 +114,12 @@ def test_every_profile_fits_on_a_node_of_its_pool(cloud: dict[str, Any], profile
         assert node["spot"] is True and SPOT in asked.tolerations and SPOT in taints
     else:
         assert asked.gpus == 0 and not node.get("spot")
+
+
+def test_disks_of_their_own_are_within_the_quota(cluster: dict[str, Any]) -> None:
+    hard = one(cluster["kubernetes_resource_quota_v1.stages"]["spec"])["hard"]
+    pods = int(hard["persistentvolumeclaims"])
+    assert pods >= 2 and hard["requests.storage"] == f"{pods * PROFILES['bulk'].disk_gib}Gi"
 
 
 def test_there_are_as_many_t4s_as_slots_and_quota(cloud: dict[str, Any], cluster: dict[str, Any]) -> None:

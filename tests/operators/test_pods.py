@@ -20,6 +20,7 @@ from operators.profiles import PROFILES, STAGES, profile_name
 from operators.registry import Language
 from operators.runners import StageCall
 from operators.settings import Settings
+from operators.spoken_words import SpokenLanguage
 from operators.stage import StageOperator
 from operators.tasks import Pipeline
 
@@ -30,6 +31,7 @@ CASES = {
     "cpu": ("align", "recognize", {}),
     "large": ("dedup", "cluster", {}),
     "t4": ("words", "align", {"words.align": "t4"}),
+    "bulk": ("release", "publish_words", {"release.publish_words": "bulk"}),
 }
 TORCHAUDIO = {"recognizer": "torchaudio", "model": "gs://models/wav2vec2-large-de", "model_sha256": "cd" * 32}
 
@@ -92,6 +94,26 @@ def test_rendered_pods_are_the_golden_ones(case: str, lock: Path, monkeypatch: p
     image, stage, profiles = CASES[case]
     mine = settings(lock, SPEECHMILL_PROFILES=json.dumps(profiles))
     golden(f"{image}-{stage}.{case}.json", operator(image, stage), mine, monkeypatch)
+
+
+def test_a_large_language_has_pods_of_its_own(lock: Path) -> None:
+    """Over the installation's profiles, and with their cores."""
+    mine = settings(lock, SPEECHMILL_PROFILES=json.dumps({"release": "small", "ingest": "cpu"}))
+    language = SpokenLanguage(code="en", name="English", pods={"release.publish_words": "bulk"})
+    here = Pipeline(mine, "spoken_words", language)
+    cores = {}
+    for image, name in (("release", "publish_words"), ("release", "seal"), ("ingest", "voices")):
+        made = here.stage("base", image, name)
+        call = made.call(context(), mine)
+        cores[name] = (made.profile(call, mine), call.workers)
+    wanted = {"publish_words": "bulk", "seal": "small", "voices": "cpu"}
+    assert cores == {name: (PROFILES[p], PROFILES[p].cpu) for name, p in wanted.items()}
+    (disk,) = make_pod(here.stage("base", "release", "publish_words", task_id="p"), call_of(mine), mine).volumes
+    assert disk.empty_dir is None and disk.ephemeral.volume_claim_template.spec.resources.requests == {"storage": "1000Gi"}
+
+
+def call_of(mine: Settings) -> StageCall:
+    return StageCall("release", "publish_words", [], "gs://b/o")
 
 
 def test_a_recogniser_on_a_gpu_gets_its_image_and_a_t4(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:

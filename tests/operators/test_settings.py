@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from operators import keys
 from operators.registry import RegistryError, load_languages, load_policy
 from operators.settings import REPO, Settings
+from operators.spoken_words import load_spoken_languages
 
 ENTRY = 'peoples_speech:\n  en: {name: English, since: "2026.01"}\n'
 
@@ -84,6 +85,8 @@ def test_the_registry_that_is_shipped() -> None:
         ("peoples_speech: {en: {name: English, since: '2026.01', source: youtube}}\n", "one of folder, internet_archive"),
         ("peoples_speech: {en: {name: English, since: '2026.01', shard_hours: 0}}\n", "more than 0"),
         ("peoples_speech: {en: {name: English, since: '2026.01', approval: never}}\n", "one of required, auto"),
+        ("peoples_speech: {en: {name: English, since: '2026.01', pods: {release: huge}}}\n", "one of small, cpu, large"),
+        ("peoples_speech: {en: {name: English, since: '2026.01', pods: large}}\n", "one of small, cpu, large"),
         ("peoples_speech: [\n", "languages.yaml"),
     ],
 )
@@ -91,6 +94,23 @@ def test_a_bad_entry_is_named(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "languages.yaml").write_text(text)
     with pytest.raises(RegistryError, match=words):
         load_languages(tmp_path, "peoples_speech")
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("{name: German, aligner: htk}", "de.aligner 'htk': expected one of flat_start, mfa"),
+        ("{name: German, shard_clips: 0}", "more than 0"),
+        ("{name: German, since: 2026.01}", "quoted YYYY.MM"),
+        ("{name: German, sauce: x}", "unknown fields .'sauce'"),
+        ("{name: German, pods: {release: huge}}", "expected stages with one of small, cpu, large"),
+        ("[1]", "de is no mapping"),
+    ],
+)
+def test_a_bad_entry_of_the_spoken_words_is_named(tmp_path: Path, entry: str, words: str) -> None:
+    (tmp_path / "languages.yaml").write_text(f"spoken_words: {{de: {entry}}}\n")
+    with pytest.raises(RegistryError, match=words):
+        load_spoken_languages(tmp_path)
 
 
 def test_a_policy_must_be_there(tmp_path: Path) -> None:

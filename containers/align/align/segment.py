@@ -284,15 +284,16 @@ def _cut(
     heads = atoms([(w.word.char_start, w.word.char_end) for w in words])
     tails = [*(h - 1 for h in heads[1:]), len(words) - 1]
     glue, min_pause = round(p.glue_s * SAMPLE_RATE), round(p.min_pause_s * SAMPLE_RATE)
-    cost = np.zeros(len(heads) + 1)
+    unclear = ~np.array([clear[h] for h in [*heads, len(words)]])
     # a word of a parted token may touch the unit
-    cost[0] = p.costs.unclear * (sides[0][0].beyond == "word" and not clear[0])
-    cost[-1] = p.costs.unclear * (sides[-1][1].beyond == "word" and not clear[-1])
+    unclear[0] &= sides[0][0].beyond == "word"
+    unclear[-1] &= sides[-1][1].beyond == "word"
+    cost = p.costs.unclear * unclear
     for k in range(1, len(heads)):
         left, right = words[tails[k - 1]], words[heads[k]]
         kind = boundary_kind(text, left.word.word, left.word.char_end, right.word.char_start)
         pause = min(sides[tails[k - 1]][1].quiet, sides[heads[k]][0].quiet)
-        cost[k] = cut_cost(pause, kind, min_pause, p.costs) + p.costs.unclear * (not clear[heads[k]])
+        cost[k] += cut_cost(pause, kind, min_pause, p.costs)
     unit = Unit(
         start=np.array([words[h].start for h in heads]),
         end=np.array([words[t].end for t in tails]),
@@ -301,6 +302,7 @@ def _cut(
         start_ok=np.array([sides[h][0].beyond != "speech" or sides[h][0].apart >= glue for h in heads]),
         end_ok=np.array([sides[t][1].beyond != "speech" or sides[t][1].apart >= glue for t in tails]),
         cost=cost,
+        unclear=unclear,
     )
     ranges = best_cuts(unit, round(p.min_s * SAMPLE_RATE), round(p.max_s * SAMPLE_RATE), p.costs)
     made: list[SegmentDraft] = []
@@ -316,7 +318,7 @@ def _cut(
 
 
 def _given_up(unit: Unit, first: int, last: int, words: list[_Word], p: SegmentParams) -> Stretch:
-    """Words of a unit in no segment: glued to other speech, uncuttable, or simply too few."""
+    """Words of a unit in no segment: glued to other speech, uncuttable, given up for a clear cut, or simply too few."""
     span = int(unit.end[last - 1] - unit.start[first])
     glued = (first == 0 and not unit.start_ok[0]) or (last == len(unit.start) and not unit.end_ok[-1])
     said = " ".join(w.word.word for w in words[:8]) + (" ..." if len(words) > 8 else "")
@@ -324,6 +326,8 @@ def _given_up(unit: Unit, first: int, last: int, words: list[_Word], p: SegmentP
         reason, why = Reason.UNTRANSCRIBED_EDGE, "no clear cut between these words and speech that the text lacks"
     elif span > p.max_s * SAMPLE_RATE:
         reason, why = Reason.TOO_LONG, f"no cut within {p.max_s:g} s"
+    elif unit.unclear[first : last + 1].any():
+        reason, why = Reason.UNCLEAR_CUT, "a clip that begins or ends with them might cut a word"
     else:
         reason, why = Reason.TOO_SHORT, f"no clip of {p.min_s:g} s can be cut of them"
     return Stretch(int(unit.start[first]), int(unit.end[last - 1]), reason, f"{len(words)} words ({said}): {why}")

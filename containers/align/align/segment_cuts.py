@@ -85,7 +85,7 @@ def cut_cost(pause: int, kind: str, min_pause: int, costs: CutCosts) -> float:
 
 @dataclass(frozen=True)
 class Unit:
-    """Atoms (words that may not be parted) which follow each other without a break; all arrays have one entry an atom.
+    """Atoms (words that may not be parted) which follow each other without a break; arrays have one entry an atom, or a cut.
 
     Attributes:
         start: first sample of each atom.
@@ -95,6 +95,7 @@ class Unit:
         start_ok: whether a clip may start there (not glued to other speech).
         end_ok: whether a clip may end there.
         cost: (n + 1) cost of a cut before each atom, and after the last; half of it for the segment on either side.
+        unclear: (n + 1) whether nothing shows that the word before that cut has ended.
     """
 
     start: npt.NDArray[np.int64]
@@ -104,6 +105,7 @@ class Unit:
     start_ok: npt.NDArray[np.bool_]
     end_ok: npt.NDArray[np.bool_]
     cost: npt.NDArray[np.float64]
+    unclear: npt.NDArray[np.bool_]
 
 
 def best_cuts(unit: Unit, min_samples: int, max_samples: int, costs: CutCosts) -> list[tuple[int, int]]:

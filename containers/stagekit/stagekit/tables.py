@@ -52,6 +52,7 @@ class Reason(StrEnum):
     TRANSCRIPT_NOT_FOUND = "transcript_not_found"
     LOW_ALIGNMENT_SCORE = "low_alignment_score"
     UNTRANSCRIBED_EDGE = "untranscribed_edge"
+    UNCLEAR_CUT = "unclear_cut"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     SPEECH_WRONG_LANGUAGE = "speech_wrong_language"

@@ -236,13 +236,14 @@ def test_a_clip_does_not_end_at_a_word_of_a_parted_token_where_that_is_unclear()
     words[4] = dataclasses.replace(words[4], char_start=at, char_end=at + 5)
     spans = [(w.char_start, w.char_end) for w in words] + [(at, at + 5), (text.index("more"), len(text))]
 
-    def said(clear: list[bool]) -> str:
-        (made,), _ = segment([words], text, [], 5 * SAMPLE_RATE, spans=spans, clear=clear)
-        return made.text
+    def said(clear: list[bool]) -> tuple[str, set[Reason]]:
+        (made,), rest = segment([words], text, [], 5 * SAMPLE_RATE, spans=spans, clear=clear)
+        return made.text, {r.reason for r in rest} - {Reason.SILENCE}
 
-    assert said([True] * 5) == "alpha beta gamma delta"
-    assert said([True, True, True, True, False]) == "alpha beta gamma"
-    assert said([False] * 5) == "alpha beta gamma delta", "no cut is better"
+    token = {Reason.LOW_ALIGNMENT_SCORE}  # "five" of "$5.50"
+    assert said([True] * 5) == ("alpha beta gamma delta", token)
+    assert said([True, True, True, True, False]) == ("alpha beta gamma", token | {Reason.UNCLEAR_CUT})
+    assert said([False] * 5) == ("alpha beta gamma delta", token), "no cut is better"
 
 
 def test_sound_after_the_last_word_is_no_word_that_might_be_unclear() -> None:

@@ -18,8 +18,8 @@ class Profile:
     Attributes:
         cpu: cores requested; also the stage's ``--workers``, for a pod sees all cores of its node.
         memory_gib: memory requested, and the limit.
-        disk_gib: all of it for /tmp: inputs that were staged, decoded audio, the output before its upload. Up to `NODE_DISK_GIB` it
-            is the node's, beyond it a volume that is made for the pod, of the cluster's default storage class, and goes with it.
+        disk_gib: all of it for /tmp: inputs that were staged, decoded audio, the output before its upload. Up to `NODE_DISK_GIB`
+            it is the node's, beyond it a volume of the cluster's default storage class, made for the pod and deleted with it.
         schedule_timeout_s: until a node must be there.
         startup_timeout_s: from then until the container must run.
         timeout: until the pod is ended by Kubernetes itself, whatever Airflow does: a hung pod costs money.
@@ -73,7 +73,7 @@ PROFILES = {
     "bulk": Profile(
         cpu=7,  # as large, and its memory
         memory_gib=56,
-        disk_gib=1000,  # English: 72 GB of tar.gz and as much in shards; 370 GB of release, and files of 200 GB of clips on their way
+        disk_gib=1000,  # Common Voice's English: 72 GB of tar.gz and as much in shards; a release of several hundred
         schedule_timeout_s=1200,  # the disk comes before the node
         startup_timeout_s=300,
         timeout=timedelta(hours=48),  # a few hundred GB of upload beside the work
@@ -99,7 +99,7 @@ STAGES = {
     "words": "cpu",
     "mfa": "cpu",
     "keywords": "cpu",
-    "quality": "large",  # a whole release's rows in memory: 13 GB for ten million clips (bench/results/gate-scale.md)
+    "quality": "large",  # a whole release's rows in memory: 15 GB for ten million clips (bench/results/gate-scale.md)
     "dedup": "large",
     "dedup.spark_code": "small",
     "release.collect": "large",

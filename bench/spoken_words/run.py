@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,16 @@ class StageFailed(RuntimeError):
     """A stage ended with another code than 0 and 99; the message is its last line."""
 
 
+@dataclass(frozen=True)
+class Used:
+    """What one run of a stage took: of all its processes, but ``peak_mb`` of the largest."""
+
+    stage: str
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
 @dataclass
 class Chain:
     """One language of a warehouse of its own, from a month's release of its source to releases of ours."""
@@ -49,8 +60,10 @@ class Chain:
     root: Path
     text: dict[str, Any] | None
     workers: int
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Stage → wall seconds, over all months."""
+    few: dict[str, dict[str, Any]] = field(default_factory=lambda: FEW)
+    """Parameters of single stages that differ from their defaults."""
+    used: list[Used] = field(default_factory=list)
+    """What each stage took, in the order of their runs."""
     ends: list[str] = field(default_factory=list)
     """Errors that ended a chain."""
 
@@ -67,12 +80,18 @@ class Chain:
         argv += ["--params", json.dumps(params), "--receipt", receipt.as_uri(), "--workers", str(self.workers), "--quiet"]
         path = os.pathsep.join(str(REPO / "containers" / part) for part in ("stagekit", image))
         started = time.monotonic()
-        done = subprocess.run(argv, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
-        if done.returncode == 99:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+            run = subprocess.Popen(argv, env=os.environ | {"PYTHONPATH": path}, stdout=said, stderr=said)
+            _, status, used = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            lines = said.read().strip().splitlines()
+        took = time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        self.used.append(Used(f"{image} {name}", *took))
+        if run.returncode == 99:
             return {}
-        if done.returncode:
-            raise StageFailed(f"{image} {name}: {done.stderr.strip().splitlines()[-1]}")
+        if run.returncode:
+            raise StageFailed(f"{image} {name}: {lines[-1] if lines else run.returncode}")
         return dict(json.loads(receipt.read_text()))
 
     @property
@@ -91,7 +110,7 @@ class Chain:
         prepared = [uri for uri in prepared if uri]
         made = [voices["output"]] if voices else []
         if prepared:
-            train = self.stage("words", "train", base, [*prepared, *before], **FEW["train"])["output"]
+            train = self.stage("words", "train", base, [*prepared, *before], **self.few.get("train", {}))["output"]
             words = [self.stage("words", "align", base, [uri, f"model={train}"]).get("output", "") for uri in prepared]
             made += [train, *prepared, *(uri for uri in words if uri)]
         self.stage("release", "seal", base, made, **self.place, key=month)
@@ -104,7 +123,7 @@ class Chain:
             before = [(self.root / f"releases/{DATASET}/{self.code}/{parent}/index").as_uri()]
         policy = _yaml("policies/spoken_words.yaml")
         collect = self.stage("release", "collect_words", base, [], **self.place, until=version[:7])
-        select = self.stage("keywords", "select", base, [collect["output"]], **FEW["select"])
+        select = self.stage("keywords", "select", base, [collect["output"]], **self.few.get("select", {}))
         clips = f"work/{DATASET}/{self.code}/clips"
         cuts = [
             self.stage("keywords", "cut", clips, [audio, f"{select['output']}#{n:05d}"]).get("output", "")
@@ -112,7 +131,7 @@ class Chain:
         ]
         cuts = [uri for uri in cuts if uri]
         if not cuts:
-            raise StageFailed(f"keywords select: no word has {FEW['select']['min_clips']} clips")
+            raise StageFailed("keywords select: no word has clips enough")
         scores = self.stage("keywords", "outliers", clips, cuts)["output"]
         inputs = [collect["output"], select["output"], *cuts, scores]
         old = [f"parent={uri}" for uri in before]
@@ -153,7 +172,7 @@ def row(chain: Chain, what: str, made: dict[str, Any]) -> str:
     cells = [
         what, f"{listed:,}", f"{sentences['units']:,}", f"{words / 60:.1f}", f"{about['totals']['keywords']:,}",
         f"{about['totals']['clips']:,}", f"{about['totals']['speech_s']:.1f}", str(split["speakers"]),
-        str(split["kept_out"].get("policy", 0)), parts, f"{sum(chain.seconds.values()):.0f}",
+        str(split["kept_out"].get("policy", 0)), parts, f"{sum(u.wall_s for u in chain.used):.0f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

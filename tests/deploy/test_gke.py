@@ -99,7 +99,9 @@ def room(node: dict[str, Any]) -> tuple[float, float, float]:
     return cores - busy - DAEMONS[0], memory - kept - DAEMONS[1], disk - 0.1 * disk - min(0.5 * disk, 6 + 0.35 * disk, 100)
 
 
-@pytest.mark.parametrize(("profile", "pool"), [("small", "cpu"), ("cpu", "cpu"), ("large", "large"), ("bulk", "large"), ("t4", "t4")])
+@pytest.mark.parametrize(
+    ("profile", "pool"), [("small", "cpu"), ("cpu", "cpu"), ("large", "large"), ("bulk", "large"), ("t4", "t4")]
+)
 def test_every_profile_fits_on_a_node_of_its_pool(cloud: dict[str, Any], profile: str, pool: str) -> None:
     node = one(cloud[f"google_container_node_pool.{pool}"]["node_config"])
     asked = PROFILES[profile]

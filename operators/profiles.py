@@ -73,8 +73,8 @@ PROFILES = {
     "bulk": Profile(
         cpu=7,  # as large, and its memory
         memory_gib=56,
-        disk_gib=1000,  # Common Voice's English: 72 GB of tar.gz and as much in shards; a release of several hundred
-        schedule_timeout_s=1200,  # the disk comes before the node
+        disk_gib=1000,  # Common Voice's English: 72 GB of tar.gz and as much in shards; 200 GB of a release's archives
+        schedule_timeout_s=1200,  # as large, and then the disk is made and attached
         startup_timeout_s=300,
         timeout=timedelta(hours=48),  # a few hundred GB of upload beside the work
     ),
@@ -99,7 +99,7 @@ STAGES = {
     "words": "cpu",
     "mfa": "cpu",
     "keywords": "cpu",
-    "quality": "large",  # a whole release's rows in memory: 15 GB for ten million clips (bench/results/gate-scale.md)
+    "quality": "cpu",  # a month's or a release's rows in memory: 2 GB a million clips (bench/results/gate-scale.md)
     "dedup": "large",
     "dedup.spark_code": "small",
     "release.collect": "large",
@@ -114,8 +114,8 @@ STAGES = {
 """``image.stage`` or ``image`` → profile; others are small. ``align-gpu`` is align with a recogniser that runs on a GPU."""
 
 
-def profile_name(image: str, stage: str, overrides: Mapping[str, str] | None = None) -> str:
-    """The profile of a stage.
+def profile_name(image: str, stage: str, *overrides: Mapping[str, str]) -> str:
+    """The profile of a stage, by the first of the overrides that says anything of it.
 
     >>> profile_name("align", "score"), profile_name("release", "seal"), profile_name("words", "align", {"words": "t4"})
     ('cpu', 'small', 't4')
@@ -123,7 +123,7 @@ def profile_name(image: str, stage: str, overrides: Mapping[str, str] | None = N
     Raises:
         ValueError: an override names no profile.
     """
-    for table in (overrides or {}, STAGES):
+    for table in (*overrides, STAGES):
         for key in (f"{image}.{stage}", image):
             if key in table:
                 if table[key] not in PROFILES:

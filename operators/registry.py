@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from operators.profiles import PROFILES
+from operators.profiles import PROFILES, STAGES
 
 SOURCES = ("folder", "internet_archive")
 RECOGNIZERS = ("moonshine", "pocketsphinx", "torchaudio")
@@ -75,9 +75,12 @@ class Language:
 
 
 def known_profiles(code: str, pods: Any) -> tuple[bool, str, str]:
-    """Whether a language's ``pods`` name profiles that there are; what was found, and what was expected."""
-    fine = isinstance(pods, Mapping) and all(p in PROFILES for p in pods.values())
-    return fine, f"{code}.pods {pods!r}", f"stages with one of {', '.join(PROFILES)} each"
+    """Whether a language's ``pods`` name images and profiles that there are; what was found, and what was expected."""
+    images = {key.partition(".")[0] for key in STAGES}
+    fine = isinstance(pods, Mapping) and all(
+        isinstance(k, str) and k.partition(".")[0] in images and isinstance(p, str) and p in PROFILES for k, p in pods.items()
+    )
+    return fine, f"{code}.pods {pods!r}", f"image or image.stage (of {', '.join(sorted(images))}): one of {', '.join(PROFILES)}"
 
 
 def variant(stage: str, params: Mapping[str, Any]) -> str:

@@ -169,7 +169,7 @@ class StageOperator(BaseOperator):
 
     def profile(self, call: StageCall, settings: Settings) -> Profile:
         """What the pod of a call asks of the cluster."""
-        return PROFILES[profile_name(call.environment, call.stage, {**settings.profiles, **self.pods})]
+        return PROFILES[profile_name(call.environment, call.stage, self.pods, settings.profiles)]
 
     def _cores(self, call: StageCall, settings: Settings) -> int:
         """A pod sees all cores of its node: it is told how many are its own. 0: the stage finds out."""

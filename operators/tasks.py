@@ -107,8 +107,7 @@ class Pipeline:
             # A pool is fixed when the DAG is parsed: by the language's own recogniser, not by the one that a run may choose.
             default = {p: getattr(self.language, p) for p in kwargs.get("from_run", ()) if hasattr(self.language, p)}
             call = StageCall(image, name, [], "", variant=variant(name, {**stage_params, **default}))
-            named = profile_name(call.environment, name, {**self.settings.profiles, **self.language.pods})
-            profile = PROFILES[named]
+            profile = PROFILES[profile_name(call.environment, name, self.language.pods, self.settings.profiles)]
             kwargs["pool"] = profile.pool or kwargs.get("pool", "default_pool")
         kwargs["pods"] = self.language.pods
         return StageOperator(image=image, stage=name, base=f"{base}/{task_id}", stage_params=stage_params, **kwargs)

@@ -118,10 +118,10 @@ def test_every_profile_fits_on_a_node_of_its_pool(cloud: dict[str, Any], profile
         assert asked.gpus == 0 and not node.get("spot")
 
 
-def test_disks_of_their_own_are_within_the_quota(cluster: dict[str, Any]) -> None:
-    hard = one(cluster["kubernetes_resource_quota_v1.stages"]["spec"])["hard"]
-    pods = int(hard["persistentvolumeclaims"])
-    assert pods >= 2 and hard["requests.storage"] == f"{pods * PROFILES['bulk'].disk_gib}Gi"
+def test_there_is_a_disk_of_its_own_for_each_large_node(cloud: dict[str, Any], cluster: dict[str, Any]) -> None:
+    hard, nodes = one(cluster["kubernetes_resource_quota_v1.stages"]["spec"])["hard"], cloud["variable.large_nodes"]["default"]
+    assert hard["persistentvolumeclaims"] == str(nodes)
+    assert hard["requests.storage"] == f"{nodes * PROFILES['bulk'].disk_gib}Gi"
 
 
 def test_there_are_as_many_t4s_as_slots_and_quota(cloud: dict[str, Any], cluster: dict[str, Any]) -> None:

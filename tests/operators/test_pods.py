@@ -98,15 +98,16 @@ def test_rendered_pods_are_the_golden_ones(case: str, lock: Path, monkeypatch: p
 
 def test_a_large_language_has_pods_of_its_own(lock: Path) -> None:
     """Over the installation's profiles, and with their cores."""
-    mine = settings(lock, SPEECHMILL_PROFILES=json.dumps({"release": "small", "ingest": "cpu"}))
-    language = SpokenLanguage(code="en", name="English", pods={"release.publish_words": "bulk"})
+    installed = {"release": "small", "ingest": "cpu", "quality.check": "small"}
+    mine = settings(lock, SPEECHMILL_PROFILES=json.dumps(installed))
+    language = SpokenLanguage(code="en", name="English", pods={"release.publish_words": "bulk", "quality": "large"})
     here = Pipeline(mine, "spoken_words", language)
     cores = {}
-    for image, name in (("release", "publish_words"), ("release", "seal"), ("ingest", "voices")):
+    for image, name in (("release", "publish_words"), ("release", "seal"), ("ingest", "voices"), ("quality", "check")):
         made = here.stage("base", image, name)
         call = made.call(context(), mine)
         cores[name] = (made.profile(call, mine), call.workers)
-    wanted = {"publish_words": "bulk", "seal": "small", "voices": "cpu"}
+    wanted = {"publish_words": "bulk", "seal": "small", "voices": "cpu", "check": "large"}
     assert cores == {name: (PROFILES[p], PROFILES[p].cpu) for name, p in wanted.items()}
     (disk,) = make_pod(here.stage("base", "release", "publish_words", task_id="p"), call_of(mine), mine).volumes
     assert disk.empty_dir is None and disk.ephemeral.volume_claim_template.spec.resources.requests == {"storage": "1000Gi"}

@@ -86,6 +86,8 @@ def test_the_registry_that_is_shipped() -> None:
         ("peoples_speech: {en: {name: English, since: '2026.01', shard_hours: 0}}\n", "more than 0"),
         ("peoples_speech: {en: {name: English, since: '2026.01', approval: never}}\n", "one of required, auto"),
         ("peoples_speech: {en: {name: English, since: '2026.01', pods: {release: huge}}}\n", "one of small, cpu, large"),
+        ("peoples_speech: {en: {name: English, since: '2026.01', pods: {relase: bulk}}}\n", "image or image.stage .of align"),
+        ("peoples_speech: {en: {name: English, since: '2026.01', pods: {release: [bulk]}}}\n", "one of small, cpu, large"),
         ("peoples_speech: {en: {name: English, since: '2026.01', pods: large}}\n", "one of small, cpu, large"),
         ("peoples_speech: [\n", "languages.yaml"),
     ],
@@ -103,7 +105,7 @@ def test_a_bad_entry_is_named(tmp_path: Path, text: str, words: str) -> None:
         ("{name: German, shard_clips: 0}", "more than 0"),
         ("{name: German, since: 2026.01}", "quoted YYYY.MM"),
         ("{name: German, sauce: x}", "unknown fields .'sauce'"),
-        ("{name: German, pods: {release: huge}}", "expected stages with one of small, cpu, large"),
+        ("{name: German, pods: {release: huge}}", "one of small, cpu, large"),
         ("[1]", "de is no mapping"),
     ],
 )

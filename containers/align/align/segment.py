@@ -320,13 +320,14 @@ def _cut(
 def _given_up(unit: Unit, first: int, last: int, words: list[_Word], p: SegmentParams) -> Stretch:
     """Words of a unit in no segment: glued to other speech, uncuttable, given up for a clear cut, or simply too few."""
     span = int(unit.end[last - 1] - unit.start[first])
+    any_clip = unit.clip_end[-1] - unit.clip_start[0] >= round(p.min_s * SAMPLE_RATE)
     glued = (first == 0 and not unit.start_ok[0]) or (last == len(unit.start) and not unit.end_ok[-1])
     said = " ".join(w.word.word for w in words[:8]) + (" ..." if len(words) > 8 else "")
     if glued:
         reason, why = Reason.UNTRANSCRIBED_EDGE, "no clear cut between these words and speech that the text lacks"
     elif span > p.max_s * SAMPLE_RATE:
         reason, why = Reason.TOO_LONG, f"no cut within {p.max_s:g} s"
-    elif unit.unclear[first : last + 1].any():
+    elif any_clip and unit.unclear[first : last + 1].any():
         reason, why = Reason.UNCLEAR_CUT, "a clip that begins or ends with them might cut a word"
     else:
         reason, why = Reason.TOO_SHORT, f"no clip of {p.min_s:g} s can be cut of them"

@@ -112,7 +112,7 @@ resource "google_container_node_pool" "cpu" {
   }
 }
 
-# Profile large: a corpus's table as a whole.
+# Profile large: a corpus's table as a whole. Profile bulk: the same, with a disk of its own.
 resource "google_container_node_pool" "large" {
   name           = "large"
   cluster        = google_container_cluster.this.id

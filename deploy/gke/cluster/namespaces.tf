@@ -88,8 +88,8 @@ resource "kubernetes_resource_quota_v1" "stages" {
       "requests.ephemeral-storage" = "4Ti"
       "requests.nvidia.com/gpu"    = tostring(var.gpu_slots)
       "services"                   = "0"
-      "persistentvolumeclaims"     = "4" # disks of bulk pods, which go with them
-      "requests.storage"           = "4000Gi"
+      "persistentvolumeclaims"     = "2" # disks of bulk pods, which go with them: as many as there are large nodes
+      "requests.storage"           = "2000Gi"
     }
   }
 }

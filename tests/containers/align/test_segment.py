@@ -301,6 +301,9 @@ def test_too_short_and_too_long() -> None:
     short = say("yes", at=0.1)
     _, rest = segment([short], "yes", [], round(0.9 * SAMPLE_RATE))
     assert [(r.reason, r.start_s) for r in rest if r.reason is not Reason.SILENCE] == [(Reason.TOO_SHORT, 0.1)]
+    few = say("yes no", word_s=0.1, at=0.1)
+    _, rest = segment([few], "yes no", [], round(0.78 * SAMPLE_RATE), clear=[True, False])
+    assert [r.reason for r in rest if r.reason is not Reason.SILENCE] == [Reason.TOO_SHORT], "whatever is clear"
     long = [AlignedWord(0, "aum", 0, 3, 0.0, 20.0, 0.0, True)]
     _, rest = segment([long], "aum", [], 30 * SAMPLE_RATE)
     assert rest[0].reason is Reason.TOO_LONG

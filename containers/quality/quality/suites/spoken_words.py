@@ -158,7 +158,7 @@ def build_clips(tables: Tables, _t: SpokenWordsThresholds) -> pd.DataFrame:
         word_inside=pc.or_(in_second, rows["long_word"]),
         whole_right=pc.equal(pc.is_valid(rows["whole_samples"]), rows["long_word"]),
         padding=pc.add(rows["padding_before"], rows["padding_after"]),
-        same_word=pc.equal(rows["word"], splits["word"].take(place)),
+        same_word=pc.fill_null(pc.equal(rows["word"], splits["word"].take(place)), False),
         scored=pc.is_valid(heard),
         new=pc.invert(pc.is_in(rows["clip_id"], value_set=tables["shard_rows"]["segment_id"])),
         **{name: scores[name].take(heard) for name in scores.column_names if name not in rows.column_names},

@@ -28,7 +28,7 @@ from kubernetes.client.exceptions import ApiException
 
 from operators import images
 from operators.docker_runner import PASSED_ON
-from operators.profiles import NODE_DISK_GIB, Profile
+from operators.profiles import Profile
 from operators.runners import Exit, StageCall
 from operators.settings import Settings
 
@@ -226,7 +226,7 @@ def make_pod(operator: StageOperator, call: StageCall, settings: Settings) -> St
 def _disk(profile: Profile) -> k8s.V1Volume:
     """What is mounted at /tmp: the node's disk, or a volume of the pod's own where that is too small."""
     size = f"{profile.disk_gib}Gi"
-    if profile.disk_gib <= NODE_DISK_GIB:
+    if not profile.own_disk:
         return k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit=size))
     claim = k8s.V1PersistentVolumeClaimSpec(
         access_modes=["ReadWriteOnce"], resources=k8s.V1VolumeResourceRequirements(requests={"storage": size})
@@ -237,7 +237,7 @@ def _disk(profile: Profile) -> k8s.V1Volume:
 
 def resources(profile: Profile) -> k8s.V1ResourceRequirements:
     """Requests and limits; GPUs go into limits, where Kubernetes wants them. A volume of the pod's own is none of the node's."""
-    memory, disk = f"{profile.memory_gib}Gi", f"{profile.disk_gib if profile.disk_gib <= NODE_DISK_GIB else LOGS_GIB}Gi"
+    memory, disk = f"{profile.memory_gib}Gi", f"{LOGS_GIB if profile.own_disk else profile.disk_gib}Gi"
     limits = {"memory": memory, "ephemeral-storage": disk}
     if profile.gpus:
         limits["nvidia.com/gpu"] = str(profile.gpus)

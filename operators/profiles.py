@@ -40,6 +40,11 @@ class Profile:
     tolerations: tuple[tuple[str, str, str], ...] = ()
     pool: str = ""
 
+    @property
+    def own_disk(self) -> bool:
+        """Whether /tmp is a volume of the pod's own: no node has so much."""
+        return self.disk_gib > NODE_DISK_GIB
+
 
 NODE_DISK_GIB = 200
 """What the largest nodes have for a pod (``deploy/gke/cloud/cluster.tf``); one that asks for more is scheduled nowhere."""
@@ -73,7 +78,7 @@ PROFILES = {
     "bulk": Profile(
         cpu=7,  # as large, and its memory
         memory_gib=56,
-        disk_gib=1000,  # Common Voice's English: 72 GB of tar.gz and as much in shards; 200 GB of a release's archives
+        disk_gib=1000,  # Common Voice's English: 70 GB of tar.gz and as much in shards; 200 GB of a release's archives
         schedule_timeout_s=1200,  # as large, and then the disk is made and attached
         startup_timeout_s=300,
         timeout=timedelta(hours=48),  # a few hundred GB of upload beside the work

@@ -12,23 +12,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from quality_tables import spoken_words_rows
 
+from stagekit.folder import TableWriter
 from stagekit.storage import sha256_file
 from stagekit.tables import TABLES
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from used import Used, run  # noqa: E402
 
 RESULTS = Path(__file__).parents[1] / "results/gate-scale.md"
 PER_SPEAKER, WORDS = 110, 38_000
@@ -73,7 +74,9 @@ def folder(path: Path, made: dict[str, pa.Table]) -> str:
     """A stage's folder."""
     path.mkdir(parents=True)
     for name, table in made.items():
-        pq.write_table(table, path / f"{name}-00000.parquet", compression="zstd", row_group_size=100_000)
+        writer = TableWriter(path, TABLES[name], 0)
+        writer.write_table(table)
+        writer.close()
     files = {f.name: {"sha256": sha256_file(f), "bytes": f.stat().st_size} for f in path.glob("*.parquet")}
     success = {"fingerprint": path.name, "files": files, "shards": ["00000"], "stage": path.name}
     (path / "_SUCCESS.json").write_text(json.dumps(success))
@@ -84,20 +87,17 @@ def _made(path: Path, clips: int) -> str:
     return folder(path, tables(clips))
 
 
-def measure(clips: int) -> tuple[float, float, float]:
-    """(Wall s, CPU s, peak MB) of the gate."""
+def measure(clips: int) -> Used:
+    """What the gate takes."""
     with tempfile.TemporaryDirectory() as name:
         with ProcessPoolExecutor(1) as pool:  # a child's peak memory is at least its parent's
             source = pool.submit(_made, Path(name) / "made", clips).result()
         params = {"suite": "spoken_words", "report": (Path(name) / "report").as_uri()}
         argv = [sys.executable, "-m", "quality", "check", "--input", source, "--output", (Path(name) / "out").as_uri()]
-        started = time.monotonic()
-        run = subprocess.Popen([*argv, "--params", json.dumps(params), "--quiet"])
-        _, status, used = os.wait4(run.pid, 0)
-        run.returncode = os.waitstatus_to_exitcode(status)
-        if run.returncode:
-            raise SystemExit(f"quality check exited with {run.returncode}")
-        return time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        code, lines, used = run([*argv, "--params", json.dumps(params), "--quiet"])
+        if code:
+            raise SystemExit(f"quality check exited with {code}: {lines[-1] if lines else ''}")
+        return used
 
 
 def main() -> None:
@@ -112,8 +112,8 @@ def main() -> None:
         "| clips | wall s | CPU s | peak MB |", "|---|---|---|---|",
     ]  # fmt: skip
     for clips in map(int, asked.clips.split(",")):
-        wall, cpu, peak = measure(clips)
-        lines.append(f"| {clips:,} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |")
+        used = measure(clips)
+        lines.append(f"| {clips:,} | {used.wall_s:.1f} | {used.cpu_s:.1f} | {used.peak_mb:.0f} |")
         print(lines[-1], flush=True)
     if asked.write:
         RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -17,13 +17,16 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "bench"))
+
+from used import Used, run  # noqa: E402
+
 RESULTS = REPO / "bench/results/spoken-words.md"
 DATASET = "spoken_words"
 FEW = {"train": {"min_sentences": 12}, "select": {"min_clips": 2}}
@@ -41,16 +44,6 @@ class StageFailed(RuntimeError):
     """A stage ended with another code than 0 and 99; the message is its last line."""
 
 
-@dataclass(frozen=True)
-class Used:
-    """What one run of a stage took: of all its processes, but ``peak_mb`` of the largest."""
-
-    stage: str
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
-
-
 @dataclass
 class Chain:
     """One language of a warehouse of its own, from a month's release of its source to releases of ours."""
@@ -62,10 +55,8 @@ class Chain:
     workers: int
     few: dict[str, dict[str, Any]] = field(default_factory=lambda: FEW)
     """Parameters of single stages that differ from their defaults."""
-    used: list[Used] = field(default_factory=list)
-    """What each stage took, in the order of their runs."""
-    ends: list[str] = field(default_factory=list)
-    """Errors that ended a chain."""
+    used: list[tuple[str, Used]] = field(default_factory=list)
+    """Each run of a stage, and what it took, in their order."""
 
     def stage(self, image: str, name: str, base: str, inputs: list[str], /, **params: Any) -> dict[str, Any]:
         """Run a stage; its receipt, empty where there was nothing to do.
@@ -79,19 +70,12 @@ class Chain:
         argv += [x for uri in inputs for x in ("--input", uri)]
         argv += ["--params", json.dumps(params), "--receipt", receipt.as_uri(), "--workers", str(self.workers), "--quiet"]
         path = os.pathsep.join(str(REPO / "containers" / part) for part in ("stagekit", image))
-        started = time.monotonic()
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-            run = subprocess.Popen(argv, env=os.environ | {"PYTHONPATH": path}, stdout=said, stderr=said)
-            _, status, used = os.wait4(run.pid, 0)
-            run.returncode = os.waitstatus_to_exitcode(status)
-            said.seek(0)
-            lines = said.read().strip().splitlines()
-        took = time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-        self.used.append(Used(f"{image} {name}", *took))
-        if run.returncode == 99:
+        code, lines, used = run(argv, os.environ | {"PYTHONPATH": path})
+        self.used.append((f"{image} {name}", used))
+        if code == 99:
             return {}
-        if run.returncode:
-            raise StageFailed(f"{image} {name}: {lines[-1] if lines else run.returncode}")
+        if code:
+            raise StageFailed(f"{image} {name}: {lines[-1] if lines else code}")
         return dict(json.loads(receipt.read_text()))
 
     @property
@@ -121,7 +105,7 @@ class Chain:
         base, before = f"work/{DATASET}/{self.code}/{version}", []
         if parent:
             before = [(self.root / f"releases/{DATASET}/{self.code}/{parent}/index").as_uri()]
-        policy = _yaml("policies/spoken_words.yaml")
+        policy = config("policies/spoken_words.yaml")
         collect = self.stage("release", "collect_words", base, [], **self.place, until=version[:7])
         select = self.stage("keywords", "select", base, [collect["output"]], **self.few.get("select", {}))
         clips = f"work/{DATASET}/{self.code}/clips"
@@ -154,7 +138,7 @@ class Chain:
         }
 
 
-def _yaml(name: str) -> Any:
+def config(name: str) -> Any:
     """A file of ``config/``, read in an environment that has a YAML parser."""
     code = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1], encoding='utf-8'))))"
     argv = [str(REPO / ".venvs/release/bin/python"), "-c", code, str(REPO / "config" / name)]
@@ -172,28 +156,39 @@ def row(chain: Chain, what: str, made: dict[str, Any]) -> str:
     cells = [
         what, f"{listed:,}", f"{sentences['units']:,}", f"{words / 60:.1f}", f"{about['totals']['keywords']:,}",
         f"{about['totals']['clips']:,}", f"{about['totals']['speech_s']:.1f}", str(split["speakers"]),
-        str(split["kept_out"].get("policy", 0)), parts, f"{sum(u.wall_s for u in chain.used):.0f}",
+        str(split["kept_out"].get("policy", 0)), parts, f"{sum(used.wall_s for _, used in chain.used):.0f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 
-def espeak(sentences: Path, language: str, utterances: int, target: Path) -> Path:
-    """A corpus of synthetic speech in the layout of Common Voice; its folder."""
-    folder = target / "cv-corpus-espeak" / language
-    if (folder / "validated.tsv").exists():
-        return folder.parent
-    argv = [str(REPO / ".venvs/align/bin/python"), str(REPO / "tests/known_answers/words/speak.py"), str(target / "spoken")]
+def speak(sentences: Path, language: str, utterances: int, target: Path) -> dict[str, dict[str, Any]]:
+    """Synthetic speech: ``<name>.wav`` for each name of what comes back, with its ``speaker`` and ``text``."""
+    argv = [str(REPO / ".venvs/align/bin/python"), str(REPO / "tests/known_answers/words/speak.py"), str(target)]
     argv += [str(sentences), "--language", language, "--utterances", str(utterances)]
     path = os.pathsep.join(str(REPO / "containers" / part) for part in ("stagekit", "align"))
     subprocess.run(argv, env=os.environ | {"PYTHONPATH": path}, check=True)
-    truth = json.loads((target / "spoken/truth.json").read_text())
-    (folder / "clips").mkdir(parents=True)
+    return dict(sorted(json.loads((target / "truth.json").read_text(encoding="utf-8")).items()))
+
+
+def write_list(folder: Path, language: str, clips: Iterable[tuple[str, str, str, str]]) -> None:
+    """The list of a release of Common Voice, of (speaker, clip, text, gender)."""
     lines = ["client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccent\tlocale\tsegment"]
-    for number, (name, one) in enumerate(sorted(truth.items())):
-        clip = f"common_voice_{language}_{number}.wav"
-        shutil.copy(target / f"spoken/{name}.wav", folder / "clips" / clip)
-        lines.append(f"{one['speaker']}\t{clip}\t{one['text']}\t2\t0\t\t\t\t{language}\t")
+    lines += [f"{speaker}\t{clip}\t{text}\t2\t0\t\t{gender}\t\t{language}\t" for speaker, clip, text, gender in clips]
     (folder / "validated.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def espeak(sentences: Path, language: str, utterances: int, target: Path) -> Path:
+    """A corpus of synthetic speech in the layout of Common Voice; its folder. Made once."""
+    folder = target / "cv-corpus-espeak" / language
+    if (folder / "validated.tsv").exists():
+        return folder.parent
+    truth = speak(sentences, language, utterances, target / "spoken")
+    (folder / "clips").mkdir(parents=True)
+    clips = []
+    for number, (name, one) in enumerate(truth.items()):
+        clips.append((one["speaker"], f"common_voice_{language}_{number}.wav", one["text"], ""))
+        shutil.copy(target / f"spoken/{name}.wav", folder / "clips" / clips[-1][1])
+    write_list(folder, language, clips)
     return folder.parent
 
 
@@ -208,7 +203,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--write", action="store_true", help=f"to {RESULTS.name}")
     asked = parser.parse_args()
-    registry = _yaml("languages.yaml")[DATASET]
+    registry = config("languages.yaml")[DATASET]
     rows: list[str] = []
     said: list[str] = []
 

@@ -13,13 +13,11 @@ bench/results/words-scale.md has its figures.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -30,10 +28,11 @@ from typing import Any
 
 import soundfile
 import soxr
-from run import REPO, Chain, Used, _yaml
+from run import REPO, Chain, config, speak, write_list
 
 sys.path[:0] = [str(REPO), str(REPO / "tests/known_answers/words"), str(REPO / "tests/known_answers")]
 
+from used import Used  # noqa: E402
 from word_aligners import machine  # noqa: E402
 
 from operators.profiles import PROFILES, profile_name  # noqa: E402
@@ -83,24 +82,15 @@ def corpus(wanted: int, folder: Path, workers: int) -> Path:
     spoken, clips = folder / "spoken", release / "en/clips"
     clips.mkdir(parents=True, exist_ok=True)
     folder.joinpath("sentences.txt").write_text("\n".join(sentences(wanted + wanted // 4, wanted)) + "\n", encoding="utf-8")
-    program = REPO / "tests/known_answers/words/speak.py"
-    subprocess.run(
-        [sys.executable, str(program), str(spoken), str(folder / "sentences.txt"), "--utterances", str(wanted)], check=True
-    )
-    truth = json.loads((spoken / "truth.json").read_text(encoding="utf-8"))
     rows, jobs = [], []
-    for n, (name, one) in enumerate(sorted(truth.items())):
-        clip = f"common_voice_en_{n}.mp3"
+    for n, (name, one) in enumerate(speak(folder / "sentences.txt", "en-us", wanted, spoken).items()):
+        speaker, clip = n // PER_SPEAKER, f"common_voice_en_{n}.mp3"
         jobs.append((spoken / f"{name}.wav", clips / clip))
-        gender = ("male", "female", "")[n // PER_SPEAKER % 3]
-        rows.append([f"speaker-{n // PER_SPEAKER}", clip, one["text"], 2, 0, "", gender, "", "en", ""])
+        rows.append((f"speaker-{speaker}", clip, one["text"], ("male", "female", "")[speaker % 3]))
     with ProcessPoolExecutor(workers) as pool:
         list(pool.map(_mp3, jobs, chunksize=50))
     shutil.rmtree(spoken)
-    with open(release / "en/validated.tsv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
-        names = ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender", "accent", "locale", "segment"]
-        writer.writerows([names, *rows])
+    write_list(release / "en", "en", rows)
     return release
 
 
@@ -121,14 +111,15 @@ def measure(source: Path, work: Path, workers: int) -> dict[str, Any]:
     """Both DAGs on a release, from nothing."""
     root = work / "warehouse"
     shutil.rmtree(root, ignore_errors=True)
-    entry = _yaml("languages.yaml")["spoken_words"]["en"]
+    entry = config("languages.yaml")["spoken_words"]["en"]
     chain = Chain("en", entry["name"], root, entry["text"], workers, few={})
     chain.harvest("2024.06", [], location=str(source), version="synthetic", shard_clips=SHARD)
     made = chain.release("2024.06")
     totals, taken = made["about"]["totals"], made["ledger"]["stages"]["release.collect_words"]["out"]
     return {
         "sentences": taken["units"], "audio_s": taken["seconds"], "clips": totals["clips"], "keywords": totals["keywords"],
-        "date": time.strftime("%Y-%m-%d"), "machine": machine(), "used": [vars(u) for u in chain.used],
+        "date": time.strftime("%Y-%m-%d"), "machine": machine(),
+        "used": [{"stage": stage, **vars(used)} for stage, used in chain.used],
         "bytes": {name: _bytes(root / name) for name in ("batches", "work", "releases")}, "source": _bytes(source),
     }  # fmt: skip
 
@@ -141,7 +132,7 @@ def runs(record: dict[str, Any]) -> dict[str, list[Used]]:
     """Stage → its runs, in order."""
     found: dict[str, list[Used]] = defaultdict(list)
     for one in record["used"]:
-        found[one["stage"]].append(Used(**one))
+        found[one["stage"]].append(Used(**{k: v for k, v in one.items() if k != "stage"}))
     return dict(found)
 
 
@@ -162,7 +153,7 @@ def projected(name: str, small: dict[str, Any], large: dict[str, Any]) -> tuple[
 
 def table(small: dict[str, Any], large: dict[str, Any], core_usd: float, month_usd: float) -> str:
     """What was measured, and what follows."""
-    pods = dict(_yaml("languages.yaml")["spoken_words"]["en"].get("pods", {}))
+    pods = dict(config("languages.yaml")["spoken_words"]["en"].get("pods", {}))
     rows, total_s, paid_s, longest = [], 0.0, 0.0, ("", 0.0)
     for name in runs(large):
         if name == TRAIN:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from operators.pods import LOGS_GIB
-from operators.profiles import NODE_DISK_GIB, PROFILES, SPOT
+from operators.profiles import PROFILES, SPOT
 from operators.settings import Settings
 
 REPO = Path(__file__).resolve().parents[2]
@@ -106,7 +106,7 @@ def test_every_profile_fits_on_a_node_of_its_pool(cloud: dict[str, Any], profile
     node = one(cloud[f"google_container_node_pool.{pool}"]["node_config"])
     asked = PROFILES[profile]
     cores, memory, disk = room(node)
-    of_the_node = LOGS_GIB if asked.disk_gib > NODE_DISK_GIB else asked.disk_gib
+    of_the_node = LOGS_GIB if asked.own_disk else asked.disk_gib
     assert asked.cpu <= cores and asked.memory_gib <= memory and of_the_node <= disk
     taints = {(t["key"], t["value"], t["effect"].replace("NO_SCHEDULE", "NoSchedule")) for t in node.get("taint", [])}
     assert taints <= set(asked.tolerations)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from align.segment_cuts import Unit, atoms, best_cuts, boundary_kind, cut_cost
+from align.segment_rest import given_up, tile
 from align.segment_types import DEFAULT, AlignedWord, SegmentDraft, SegmentParams, Stretch
 from stagekit.tables import SAMPLE_RATE, Reason
 
@@ -99,7 +100,7 @@ def segment(
         made, left = _cut(flat[first:last], sides[first:last], sure[first : last + 1], text, spans, params)
         segments += made
         pieces += left
-    return segments, _tile(segments, pieces, foreign, rejected, duration_samples)
+    return segments, tile(segments, pieces, foreign, rejected, duration_samples)
 
 
 def _runs(
@@ -310,28 +311,11 @@ def _cut(
     at = 0
     for i, j in [*ranges, (len(heads), len(heads))]:
         if at < i:
-            left_out.append(_given_up(unit, at, i, words[heads[at] : tails[i - 1] + 1], p))
+            left_out.append(given_up(unit, at, i, [w.word.word for w in words[heads[at] : tails[i - 1] + 1]], p))
         if i < j:
             made.append(_draft(words, sides, heads[i], tails[j - 1], text, spans, p))
         at = j
     return made, left_out
-
-
-def _given_up(unit: Unit, first: int, last: int, words: list[_Word], p: SegmentParams) -> Stretch:
-    """Words of a unit in no segment: glued to other speech, uncuttable, given up for a clear cut, or simply too few."""
-    span = int(unit.end[last - 1] - unit.start[first])
-    any_clip = unit.clip_end[-1] - unit.clip_start[0] >= round(p.min_s * SAMPLE_RATE)
-    glued = (first == 0 and not unit.start_ok[0]) or (last == len(unit.start) and not unit.end_ok[-1])
-    said = " ".join(w.word.word for w in words[:8]) + (" ..." if len(words) > 8 else "")
-    if glued:
-        reason, why = Reason.UNTRANSCRIBED_EDGE, "no clear cut between these words and speech that the text lacks"
-    elif span > p.max_s * SAMPLE_RATE:
-        reason, why = Reason.TOO_LONG, f"no cut within {p.max_s:g} s"
-    elif any_clip and unit.unclear[first : last + 1].any():
-        reason, why = Reason.UNCLEAR_CUT, "a clip that begins or ends with them might cut a word"
-    else:
-        reason, why = Reason.TOO_SHORT, f"no clip of {p.min_s:g} s can be cut of them"
-    return Stretch(int(unit.start[first]), int(unit.end[last - 1]), reason, f"{len(words)} words ({said}): {why}")
 
 
 def _draft(
@@ -376,30 +360,3 @@ def _neighbour_chars(
         previous = words[i - 1].word.char_end if i else 0
         following = words[j + 1].word.char_start if j + 1 < len(words) else length
     return previous, following
-
-
-def _tile(
-    segments: list[SegmentDraft], pieces: list[Stretch], foreign: list[tuple[int, int]], rejected: Sequence[Stretch],
-    duration: int,
-) -> list[Stretch]:
-    """What lies outside segments, each sample once: given-up words, then the caller's stretches, then speech, then silence."""
-    everything = [
-        Stretch(0, duration, Reason.SILENCE, "no speech"),
-        *(Stretch(a, b, Reason.NOT_IN_TRANSCRIPT, "speech without accepted words") for a, b in foreign),
-        *(Stretch(min(s.start_sample, duration), min(s.end_sample, duration), s.reason, s.detail) for s in rejected),
-        *pieces,
-    ]
-    spoken = [(s.speech_start_sample, s.speech_end_sample) for s in segments]
-    ranges = [(s.start_sample, s.end_sample) for s in everything] + spoken
-    bounds = np.unique(np.array(ranges, dtype=np.int64))
-    owner = np.zeros(len(bounds) - 1, dtype=np.int64)
-    for number, (a, b) in enumerate(ranges):
-        owner[np.searchsorted(bounds, a) : np.searchsorted(bounds, b)] = number
-    changes = np.flatnonzero(np.diff(owner, prepend=-1))
-    out: list[Stretch] = []
-    for i, at in enumerate(changes):
-        end = bounds[changes[i + 1]] if i + 1 < len(changes) else bounds[-1]
-        if owner[at] < len(everything):
-            stretch = everything[owner[at]]
-            out.append(Stretch(int(bounds[at]), int(end), stretch.reason, stretch.detail))
-    return out

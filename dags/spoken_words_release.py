@@ -87,7 +87,8 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
             stage_params={**place, "until": "{{ month(dag_run, params) }}"},
         )  # fmt: skip
         corpus, before = collect.made, {"parent": "{{ parent_index(dag_run, params) }}"}
-        select = here.stage(WORK, "keywords", "select", inputs=[corpus], from_run=["keywords", "min_clips"])
+        text = {"text": dict(language.text or {})}
+        select = here.stage(WORK, "keywords", "select", inputs=[corpus], from_run=["keywords", "min_clips"], stage_params=text)
 
         @task_group
         def clips(audio: str) -> Any:

@@ -134,6 +134,8 @@ class Release:
     def __init__(self, path: Path, locale: str, clips: str):
         """``clips``: the folder of the clips beside the lists, such as ``clips``; '' for clips at paths beside the list."""
         self.path, self.locale, self.clips = path, locale, clips.strip("/")
+        self._root = PurePosixPath(locale)
+        """The folder of an archive's lists."""
 
     def lists(self, names: list[str]) -> dict[str, bytes]:
         """The lists of these names that are there.
@@ -157,6 +159,8 @@ class Release:
             if base in found:
                 raise StageError(f"{self.path}: holds both {found[base][0]} and {member.name}: name the locale that is meant")
             found[base] = (member.name, member.data)
+            if base == names[0]:
+                self._root = PurePosixPath(member.name).parent
             if len(found) == len(names):
                 break
         return {name: data for name, (_, data) in found.items()}
@@ -183,16 +187,17 @@ class Release:
     def clips_of(self, names: dict[str, Any], listed: str) -> Iterator[Member | Refused]:
         """The clips of these names (as the list writes them), a folder's in the list's order, an archive's in its own.
 
-        A name occurs at most once; what is not there does not come.
+        A name occurs at most once; what is not there does not come. Of an archive, `lists` is read first: clips lie beside them.
         """
         if self.path.is_dir():
             yield from self._from_folder(names, listed)
             return
-        inside = f"{self.locale}/{self.clips}/" if self.clips else f"{self.locale}/"
+        inside = f"{self._root / self.clips}/"
+        inside = "" if inside == "./" else inside
 
         def key(name: str) -> str | None:
-            _, found, rest = f"/{name}".partition(f"/{inside}")
-            return rest if found and rest in names else None
+            plain = str(PurePosixPath(name))
+            return rest if plain.startswith(inside) and (rest := plain[len(inside) :]) in names else None
 
         seen: set[str] = set()
         for member in members(self.path, lambda name: MOST_CLIP_BYTES if key(name) else 0):

@@ -47,12 +47,16 @@ class TextRules(BaseModel):
         description="inside: kept between letters; elision: ends a word (l' oncle, po'); edges: kept at both ends of a word",
     )
     whole: list[str] = Field([], description="words that elision does not divide (aujourd'hui)")
+    enclitics: list[str] = Field([], description="words that follow another's apostrophe and own it (Catalan's porta 'l)")
     replace: dict[str, str] = Field({}, description="letter → letter, after lowering (ي → ی)")
     strip: str = Field("", description="marks that are left out, as the inside of a regex class (vowel marks of Arabic)")
     numerals: Literal["spell", "reject"] = Field(
         "reject", description=f"spell: digits of 0 to {MOST_SPELLED} become words; for languages whose numerals do not inflect"
     )
-    segmenter: Literal["spaces", "jieba", "pythainlp", "sudachi"] = Field("spaces", description="what divides words")
+    numerals_not_beside: list[str] = Field([], description="words beside which a numeral is said in another way (months)")
+    segmenter: Literal["spaces", "jieba", "pycantonese", "pythainlp", "sudachi"] = Field(
+        "spaces", description="what divides words"
+    )
     chars_per_s: tuple[float, float] = Field(
         (0.7, 30.0), description="fewest and most letters, marks not counted, in a second of a clip that is whole"
     )
@@ -101,12 +105,26 @@ class Said:
         return sum(1 for t in self.tokens for c in t.word if unicodedata.category(c)[0] == "L")
 
 
-_PIECE = regex.compile(
-    rf"(?P<word>[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}·{JOINERS}]|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}]))*)"
-    r"|(?P<symbol>[\p{Sc}%‰&@#°§+=<>~^|\\€№]|(?<=\d)[-–−/:](?=\d))"
-)
+def _pieces(prefix: str = "") -> regex.Pattern[str]:
+    return regex.compile(
+        rf"(?P<word>{prefix}[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}·{JOINERS}]|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}]))*)"
+        r"|(?P<symbol>[\p{Sc}%‰&@#°§+×÷±=<>~^\\€№]|(?<=\d)[-–−/:](?=\d))"
+    )
+
+
+_PIECE = _pieces()
+_IRISH_PIECE = _pieces(r"(?:(?i:(?<![\p{L}\p{N}])[nt]-(?=[aeiouáéíóú])))?")
+"""With the prefixes that a hyphen parts from their word: t-uisce, n-athair."""
 _COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _NUMBER_PART = regex.compile(r"[.,:/'’\-–−]\d")
+_ENDING = regex.compile(r"-\p{Ll}{1,3}(?!\p{L})")
+"""What inflects a numeral: "90-an" (the nineties), "21-an" (the 21st)."""
+_ROMAN = regex.compile(
+    rf"(?=[IVX]{{2}}|[MDCLXVI]{{4}})M{{0,3}}(?:CM|CD|D?C{{0,3}})(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})"
+    rf"(?:[{APOSTROPHES}].*|[\p{{Ll}}\p{{Lm}}]{{1,4}})?"
+)
+"""A Roman numeral, with its ending ("XIXe", "VIII's"): two or more of I, V and X, or four or more of all seven letters; shorter
+ones with the others are abbreviations as often (CD, DC, XL)."""
 
 
 def say(text: str, language: str, rules: TextRules) -> Said:
@@ -120,32 +138,51 @@ def say(text: str, language: str, rules: TextRules) -> Said:
     said = Said(unicodedata.normalize("NFC", text).strip())
     speller = _Speller(language, rules)
     script = None if rules.letters else _script(said.text)
-    for match in _PIECE.finditer(said.text):
+    quotes = _quotes(said.text, rules)
+    for match in (_IRISH_PIECE if rules.casing == "irish" else _PIECE).finditer(said.text):
         if match.lastgroup == "symbol":
             detail = f"'{match[0]}' is spoken, and there is more than one way to"
             said.faults.append(Fault(Reason.NUMERAL, detail))
             continue
-        for start, end in _spans(match, said.text, rules):
+        for start, end in _spans(match, said.text, rules, quotes):
             _add(said, start, end, speller, script)
     if not said.tokens and not said.faults:
         said.faults.append(Fault(Reason.SENTENCE_EMPTY, f"no word in it: {said.text[:200]!r}"))
     return said
 
 
-_QUOTE = regex.compile(rf"(?<![\p{{L}}\p{{N}}])[{APOSTROPHES}][\p{{L}}\p{{N}}][^{APOSTROPHES}]*$")
-"""An apostrophe that opened a quotation, which the next one closes."""
+_OPENING = regex.compile(rf"(?<![\p{{L}}\p{{N}}])[{APOSTROPHES}](?=[\p{{L}}\p{{N}}])")
+_ENDING_MARK = regex.compile(rf"(?<=[\p{{L}}\p{{N}}])[{APOSTROPHES}](?![\p{{L}}\p{{N}}])")
+_CLOSING = regex.compile(
+    rf"(?<=[\p{{L}}\p{{N}}])[{APOSTROPHES}](?=[\p{{P}}--[{APOSTROPHES}]]|$)|(?<=[.,;:!?…])[{APOSTROPHES}]", regex.V1
+)
+"""What can close a quotation of several words; a mark at a word's end inside a clause may be the word's own (po', ta')."""
 
 
-def _spans(match: regex.Match[str], text: str, rules: TextRules) -> Iterator[tuple[int, int]]:
+def _quotes(text: str, rules: TextRules) -> set[int]:
+    """Where the apostrophes are that are quotation marks, in languages whose words begin or end with one."""
+    found: set[int] = set()
+    for opening in _OPENING.finditer(text) if rules.apostrophe != "inside" else ():
+        at = opening.start()
+        if found and at < max(found):
+            continue
+        mark, closing = _ENDING_MARK.search(text, at + 1), _CLOSING.search(text, at + 1)
+        if mark and (text[at + 1 : mark.start()].isalpha() or (rules.apostrophe == "elision" and not closing)):
+            closing = mark
+        if closing:
+            found |= {at, closing.start()}
+    return found
+
+
+def _spans(match: regex.Match[str], text: str, rules: TextRules, quotes: set[int]) -> Iterator[tuple[int, int]]:
     """Pieces of a run of letters that are one word each."""
     start, end = match.span()
+    after = end < len(text) and text[end] in APOSTROPHES and end not in quotes
     if rules.apostrophe == "edges":
         before = start > 0 and text[start - 1] in APOSTROPHES and (start < 2 or not text[start - 2].isalnum())
-        after = end < len(text) and text[end] in APOSTROPHES
-        if not (before and after):  # both: a word in quotation marks
-            start, end = start - before, end + after
-    elif rules.apostrophe == "elision" and end < len(text) and text[end] in APOSTROPHES and not _QUOTE.search(text[:end]):
-        end += 1
+        start, end = start - (before and start - 1 not in quotes), end + after
+    elif rules.apostrophe == "elision":
+        end += after
     if rules.segmenter == "spaces":
         yield start, end
         return
@@ -168,12 +205,13 @@ def _add(said: Said, start: int, end: int, speller: _Speller, script: str | None
     """Add the tokens of one piece, or the fault it has."""
     raw, rules = said.text[start:end], speller.rules
     if regex.search(r"\p{N}", raw):
-        before, after = said.text[max(0, start - 2) : start], said.text[end : end + 2]
-        alone = not _NUMBER_PART.match(after) and not regex.search(r"\d[.,:/'’\-–−]$", before)
-        if alone and (words := speller.numeral(raw)):
+        if _alone(said.text, start, end, rules) and (words := speller.numeral(raw)):
             said.tokens += [Token(w, start, end) for w in words]
         else:
             said.faults.append(Fault(Reason.NUMERAL, f"'{raw}' has more than one reading"))
+        return
+    if _ROMAN.fullmatch(raw) and regex.search(r"\p{Ll}", said.text):
+        said.faults.append(Fault(Reason.NUMERAL, f"'{raw}' may be a numeral, of more than one reading"))
         return
     if raw == "ๆ":
         if said.tokens:
@@ -196,6 +234,15 @@ def _add(said: Said, start: int, end: int, speller: _Speller, script: str | None
             said.faults.append(Fault(Reason.FOREIGN_CHARACTERS, f"'{raw[first:last]}': {verdict}"))
 
 
+def _alone(text: str, start: int, end: int, rules: TextRules) -> bool:
+    """Whether the digits at [start, end) are a numeral by themselves: no part of another, no date, nothing that inflects them."""
+    before, after = text[:start], text[end:]
+    if _NUMBER_PART.match(after) or _ENDING.match(after) or regex.search(r"(?:\d[.,:/'’\-–−]|(?<!\S)[-–−])$", before[-2:]):
+        return False
+    beside = (regex.search(r"(\p{L}+)\W*$", before[-30:]), regex.match(r"\W*(\p{L}+)", after[:30]))
+    return not any(word and word[1].lower() in rules.numerals_not_beside for word in beside)
+
+
 def _elided(raw: str, rules: TextRules) -> Iterator[tuple[int, int]]:
     """Where the words of a piece lie in it: l'oncle is l' and oncle."""
     if rules.apostrophe != "elision" or _plain(raw).lower() in rules.whole:
@@ -203,8 +250,10 @@ def _elided(raw: str, rules: TextRules) -> Iterator[tuple[int, int]]:
         return
     at = 0
     for mark in regex.finditer(rf"[{APOSTROPHES}]", raw):
-        yield at, mark.end()
-        at = mark.end()
+        # l' oncle, but porta 'l: elided words have one letter before the mark, those with an enclitic more
+        cut = mark.start() if mark.start() - at > 1 and _plain(raw[mark.end() :]).lower() in rules.enclitics else mark.end()
+        yield at, cut
+        at = cut
     if at < len(raw):
         yield at, len(raw)
 
@@ -257,7 +306,8 @@ class _Speller:
         """The words of a numeral that has one reading; [] if it has several, or the language's are not spelled."""
         if self.rules.numerals != "spell" or not regex.fullmatch(r"\p{Nd}{1,2}", raw) or (len(raw) > 1 and int(raw) < 10):
             return []
-        code = self.language.replace("-", "_") if self.language.replace("-", "_") in CONVERTER_CLASSES else self.language[:2]
+        plain = self.language.partition("-")[0]
+        code = self.language.replace("-", "_") if self.language.replace("-", "_") in CONVERTER_CLASSES else plain
         if code not in CONVERTER_CLASSES:
             return []
         spoken = num2words(int(raw), lang=code)
@@ -269,9 +319,7 @@ def _lower(text: str, casing: str) -> str:
     if casing == "turkish":
         text = text.replace("İ", "i").replace("I", "ı")
     elif casing == "irish":
-        # nAthair, tAthair: the small letter is a prefix that is written with a hyphen in lower case.
-        text = regex.sub(r"^([nt])(?=[AEIOUÁÉÍÓÚ])", r"\1-", text)
-        return text.lower().replace("-", "")
+        return text.lower().replace("-", "")  # t-uisce is tUisce at a sentence's start or in a name
     return text.replace("İ", "i").lower()
 
 

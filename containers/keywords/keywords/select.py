@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -23,21 +23,26 @@ from stagekit.folder import iterate_files
 from stagekit.stage import Context, Params, stage
 from stagekit.tables import TABLES, Reason
 
-MIN_GRAPHEMES, MIN_GRAPHEMES_HAN = 3, 2
+MIN_GRAPHEMES, MIN_GRAPHEMES_SYLLABLES = 3, 2
 """As the original's: three letters, two in Chinese. Grapheme clusters, not code points: 'é' decomposed is one, 'நீங்கள்' four."""
+SYLLABLES = ("zh", "yue", "ja", "ko")
+"""Whose characters are a syllable or more: 学校 and 학교 are whole words, as in Chinese."""
 MIN_CLIPS = 5
-APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ‘‛ʹ′`´＇", "'"))
+APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ‘‛ʹ′`´＇ʻʾʿ", "'"))
+JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"))
+"""What ingest leaves out of words."""
 
 
 class SelectParams(Params):
     """Which words, and how many of each."""
 
-    min_graphemes: int = Field(0, ge=0, description="fewest grapheme clusters of a word; 0: 3, in Chinese 2")
+    min_graphemes: int = Field(0, ge=0, description="fewest grapheme clusters of a word; 0: 3, or 2 in Chinese, Japanese, Korean")
     min_clips: int = Field(MIN_CLIPS, ge=1, description="fewest clips of a keyword")
     max_clips: int = Field(0, ge=0, description="most clips of a keyword, taken in turn from its speakers; 0 for all")
     keywords: list[str] = Field(
         [], description="own list: words, words with * and ?, phrases; empty: every word. A word named may be short"
     )
+    text: dict[str, Any] = Field({}, description="how the language is written (the registry's `text`): list entries follow it")
     min_score: float | None = Field(None, description="least score of the aligner; null: its own faults decide")
     min_word_s: float = Field(0.06, ge=0, description="shortest word, seconds: two frames a sound are no word")
     max_word_s: float = Field(3.0, gt=0, description="longest word or phrase, seconds")
@@ -104,8 +109,9 @@ def run(ctx: Context[SelectParams]) -> None:
     """
     sentences, language = _sentences(ctx)
     unfit = {r["id"] for r in ctx.rows("rejections", columns=["unit", "id"]) if r["unit"] == "word"}
-    wanted = Wanted(ctx.params.keywords, language)
-    least = ctx.params.min_graphemes or (MIN_GRAPHEMES_HAN if language.partition("-")[0] in ("zh", "yue") else MIN_GRAPHEMES)
+    wanted = Wanted(ctx.params.keywords, language, ctx.params.text)
+    short = MIN_GRAPHEMES_SYLLABLES if language.partition("-")[0] in SYLLABLES else MIN_GRAPHEMES
+    least = ctx.params.min_graphemes or short
     tallies: dict[str, Tally] = {}
     for found, why in _occurrences(ctx, sentences, unfit, wanted):
         tally = tallies.setdefault(found.word, Tally())
@@ -313,10 +319,10 @@ def _account(ctx: Context[SelectParams], word: str, tally: Tally, verdict: Reaso
 class Wanted:
     """An own list of keywords; without one everything is wanted."""
 
-    def __init__(self, listed: Sequence[str], language: str):
-        """``listed``: words as a person types them; lower case and one apostrophe are made here."""
+    def __init__(self, listed: Sequence[str], language: str, text: Mapping[str, Any] | None = None):
+        """``listed``: words as a person types them; they become what ingest makes of such words by the rules ``text``."""
         self.everything = not listed
-        self._asked = {entry: _folded(entry, language) for entry in listed}
+        self._asked = {entry: _folded(entry, language, text or {}) for entry in listed}
         folded = set(self._asked.values())
         if "" in folded:
             raise StageError("--params keywords: an entry is empty")
@@ -358,7 +364,7 @@ class Wanted:
                 continue
             best = max(spoken, key=lambda w: tallies[w].clips, default=None)
             if best is None:
-                why = "not spoken in any sentence"
+                why = "in no sentence, in this spelling"
             elif verdicts[best] == Reason.WORD_SHORT:
                 why = f"'{best}' is too short; name it without a wildcard"
             else:
@@ -367,11 +373,30 @@ class Wanted:
         return {"asked": len(self._asked), "found": found, "not_there": missing}
 
 
-def _folded(entry: str, language: str) -> str:
-    text = unicodedata.normalize("NFC", entry).translate(APOSTROPHES)
+def _folded(entry: str, language: str, rules: Mapping[str, Any]) -> str:
+    """An entry as its words stand among a sentence's: "Peut-être" is "peut être", French "l'oncle" is "l' oncle"."""
+    text = unicodedata.normalize("NFC", entry).translate(APOSTROPHES).translate(JOINERS)
     if language.partition("-")[0] in ("tr", "az"):
         text = text.replace("İ", "i").replace("I", "ı")
-    return unicodedata.normalize("NFC", " ".join(text.lower().split()))
+    text = text.lower()
+    if rules.get("casing") == "irish":
+        text = regex.sub(r"\b([nt])-(?=[aeiouáéíóú])", r"\1", text)
+    text = "".join(rules.get("replace", {}).get(c, c) for c in regex.sub(r"(?<=\w)[-‐‑](?=\w)", " ", text))
+    if strip := rules.get("strip"):
+        text = regex.sub(f"[{strip}]", "", text)
+    words = text.split()
+    if rules.get("apostrophe") == "elision":
+        words = [part for word in words for part in _elided(word, rules)]
+    return unicodedata.normalize("NFC", " ".join(words))
+
+
+def _elided(word: str, rules: Mapping[str, Any]) -> list[str]:
+    if word in rules.get("whole", ()):
+        return [word]
+    host, _, enclitic = word.rpartition("'")
+    if len(host) > 1 and enclitic in rules.get("enclitics", ()):
+        return [host, f"'{enclitic}"]
+    return regex.findall(r"[^']*'|[^']+", word)
 
 
 def _is_pattern(text: str) -> bool:

@@ -48,6 +48,28 @@ def test_apostrophes_at_a_words_ends_where_the_language_has_them() -> None:
     assert words("N'em eus ket 'peus da vez' c'hoar", BR, "br") == ["n'em", "eus", "ket", "'peus", "da", "vez'", "c'hoar"]
 
 
+def test_a_quotation_in_apostrophes_leaves_no_mark_on_its_words() -> None:
+    dutch, welsh = {"letters": "a-z", "apostrophe": "edges"}, {"letters": "a-z", "apostrophe": "edges"}
+    assert words("'Ik ga naar huis', zei hij.", dutch, "nl") == ["ik", "ga", "naar", "huis", "zei", "hij"]
+    assert words("‘Ik ga naar huis,’ zei hij.", dutch, "nl") == ["ik", "ga", "naar", "huis", "zei", "hij"]
+    assert words("'s Avonds ga ik met z'n auto's.", dutch, "nl") == ["'s", "avonds", "ga", "ik", "met", "z'n", "auto's"]
+    assert words("'dwi ddim yn gwybod'", welsh, "cy") == ["dwi", "ddim", "yn", "gwybod"]
+    assert words("'l hemm ta' Malta", {"letters": "a-zħ", "apostrophe": "edges"}, "mt") == ["'l", "hemm", "ta'", "malta"]
+    assert words("'bonjour l'ami'", FR, "fr") == ["bonjour", "l'", "ami"]
+    assert words("un po' di 'pane' e l'acqua", FR, "it") == ["un", "po'", "di", "pane", "e", "l'", "acqua"]
+
+
+def test_an_enclitic_owns_the_apostrophe_before_it() -> None:
+    catalan = {"letters": "a-zàéèíïóòúüç·", "apostrophe": "elision", "enclitics": ["m", "n", "l"], "replace": {"ŀ": "l·"}}
+    said = words("Dona'm l'home, vés-te'n al coŀlegi d'aquí.", catalan, "ca")
+    assert said == ["dona", "'m", "l'", "home", "vés", "te", "'n", "al", "col·legi", "d'", "aquí"]
+
+
+def test_an_irish_prefix_is_part_of_its_word_with_a_hyphen_and_without() -> None:
+    irish = {"letters": "a-záéíóú", "casing": "irish", "apostrophe": "edges"}
+    assert words("an t-uisce, an tUisce, ár n-athair", irish, "ga-IE") == ["an", "tuisce", "an", "tuisce", "ár", "nathair"]
+
+
 def test_a_slash_divides_words() -> None:
     assert words("naon/sec'hed", BR, "br") == ["naon", "sec'hed"]
 
@@ -82,6 +104,28 @@ def test_small_numerals_are_spelled_and_those_with_several_readings_refused() ->
     for text in several:
         assert refusal(text, EN) == Reason.NUMERAL, text
     assert refusal("Il a 42 ans", FR, "fr") == Reason.NUMERAL  # not spelled in that language
+
+
+def test_a_numeral_that_is_signed_inflected_or_a_date_is_refused() -> None:
+    dated = EN | {"numerals_not_beside": ["may"]}
+    assert words("Apollo-11, and 5 of us", dated) == ["apollo", "eleven", "and", "five", "of", "us"]
+    for text in ("It was -5 outside", "−5 degrees", "on May 5", "the 5 May", "2 × 3"):
+        assert refusal(text, dated) == Reason.NUMERAL, text
+    assert refusal("La 5-a de majo", EN, "eo") == refusal("tahun 90-an", EN, "id") == Reason.NUMERAL
+    assert refusal("May 5 bata", EN, "fil") == Reason.NUMERAL  # no Filipino in num2words; Finnish is none
+
+
+def test_roman_numerals_are_numerals() -> None:
+    plain = {"letters": "a-zàâæçéèêëîïôœùûüÿıü"}
+    french = ("au XIXe siècle", "XVIIᵉ siècle", "IIe")
+    for text in (*french, "Felipe II", "siglo XIX", "Henry VIII's wife", "Gustav III:s", "al XIX-lea", "MCMXC it is"):
+        assert refusal(text, plain) == Reason.NUMERAL, text
+    assert words("A CD of DC, I said, in the MIX of L", plain) == "a cd of dc i said in the mix of l".split()
+    assert words("HENRY VIII", plain) == ["henry", "viii"]  # in capitals nobody knows
+
+
+def test_a_bar_is_a_danda_and_no_symbol() -> None:
+    assert words("मैं हूँ|", {"letters": "\\u0900-\\u0963\\u0970-\\u097f"}, "hi") == ["मैं", "हूँ"]
 
 
 @pytest.mark.parametrize("text", ["5 % of it", "$5", "me & you", "a+b", "home@work"])
@@ -119,6 +163,15 @@ def test_thai_repetition_mark_repeats_the_word() -> None:
     found = [t.word for t in said.tokens]
     at = found.index("ต่าง")
     assert found[at + 1] == "ต่าง" and said.text[said.tokens[at + 1].char_start] == "ๆ"
+
+
+def test_traditional_characters_are_cut_as_simplified_ones_and_cantonese_as_it_is_spoken() -> None:
+    han = {"letters": "\\p{Han}", "segmenter": "jieba"}
+    assert words("臺灣的學生", han, "zh-TW") == ["臺灣", "的", "學生"]
+    assert words("面對現今國際外交的困境", han, "zh-TW") == ["面對", "現今", "國際", "外交", "的", "困境"]
+    assert words("我地唔努力廣東話話真係會消失", han | {"segmenter": "pycantonese"}, "zh-HK") == (
+        ["我地", "唔", "努力", "廣東話", "話", "真係", "會", "消失"]
+    )
 
 
 def test_joiners_divide_no_word() -> None:

@@ -87,6 +87,24 @@ def test_an_archive_gives_what_the_folder_gives(tmp_path: Path, list_last: bool)
     assert by_clip(packed) == by_clip(folder)
 
 
+def test_an_archive_may_have_its_lists_at_the_top(tmp_path: Path) -> None:
+    archive = tmp_path / "cv-corpus-18.0-flat.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(V18 / "en", ".")
+    assert voices(tmp_path, archive)["metrics"]["readings"] == voices(tmp_path, V18)["metrics"]["readings"] > 0
+
+
+def test_a_release_that_holds_none_of_its_clips_is_an_error(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    (folder / "clips").rename(folder / "audio")
+    assert "holds none of the" in voices(tmp_path, folder.parent, code=1)["stderr"]
+
+
+@pytest.mark.parametrize("language", ["cnh", "rm-sursilv", "zoc"])
+def test_a_language_that_cldr_does_not_name_comes_in(tmp_path: Path, language: str) -> None:
+    assert voices(tmp_path, V18, language=language, locale="en")["metrics"]["readings"] > 0
+
+
 def test_a_rerun_is_free_and_a_changed_clip_is_not(tmp_path: Path) -> None:
     folder = release(tmp_path)
     first = voices(tmp_path, folder.parent)

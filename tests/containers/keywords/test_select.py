@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from spoken import aligned, prepared, rows, sentence, stage, words
 
-from keywords.select import graphemes
+from keywords.select import Wanted, graphemes
 
 SAFE = re.compile(r"[0-9a-f]{64}-\d+(-\d+)?")
 
@@ -102,9 +102,9 @@ def test_an_own_list_with_wildcards_and_phrases_says_what_is_not_there(tmp_path:
     assert keywords(made) == {"go": 10, "light": 5, "lights": 5, "turn on": 5, "don't": 5}
     assert report(made)["found"]["light*"] == ["light", "lights"]
     assert {e["keyword"]: e["why"] for e in report(made)["not_there"]} == {
-        "zebra": "not spoken in any sentence",
+        "zebra": "in no sentence, in this spelling",
         "o*": "'on' is too short; name it without a wildcard",
-        "turn * light": "not spoken in any sentence",  # there are two words between
+        "turn * light": "in no sentence, in this spelling",  # there are two words between
     }
     assert made["metrics"]["not_there"] == ["zebra", "o*", "turn * light"]
     assert refused(made, "lightning") == [("word_rare", "1 clips")] and not refused(made, "please")
@@ -116,7 +116,7 @@ def test_an_own_list_with_wildcards_and_phrases_says_what_is_not_there(tmp_path:
 def test_a_phrase_is_not_made_of_words_with_one_between(tmp_path: Path) -> None:
     gone = lambda spoken: [w for w in spoken if w["word"] != "never"]  # noqa: E731
     made = select(tmp_path, ["turn never on"] * 5, keywords=["turn on"], spoil=gone)
-    assert keywords(made) == {} and report(made)["not_there"][0]["why"] == "not spoken in any sentence"
+    assert keywords(made) == {} and report(made)["not_there"][0]["why"] == "in no sentence, in this spelling"
 
 
 def test_brackets_in_an_own_list_are_letters(tmp_path: Path) -> None:
@@ -129,6 +129,35 @@ def test_turkish_capitals_in_an_own_list(tmp_path: Path) -> None:
     spoken = words(tmp_path / "w", [w for s in sentences for w in aligned(s)])
     made = stage("select", tmp_path, {"keywords": ["IŞIK"]}, prepared(tmp_path / "p", sentences), spoken)
     assert keywords(made) == {"ışık": 5}
+
+
+@pytest.mark.parametrize(
+    ("language", "rules", "typed", "said"),
+    [
+        ("fr", {"apostrophe": "elision", "whole": ["aujourd'hui"]}, ["Peut-être", "l’oncle", "aujourd'hui"],
+         ["peut être", "l' oncle", "aujourd'hui"]),
+        ("ca", {"apostrophe": "elision", "enclitics": ["l"]}, ["Porta'l"], ["porta 'l"]),
+        ("fa", {"replace": {"ك": "ک"}}, ["می\u200cخواهم", "كتاب"], ["میخواهم", "کتاب"]),
+        ("ro", {"replace": {"ş": "ș"}}, ["Şi"], ["și"]),
+        ("ar", {"strip": "\\u064b-\\u0652"}, ["كِتاب"], ["كتاب"]),
+        ("ga-IE", {"casing": "irish"}, ["t-uisce", "tUisce"], ["tuisce", "tuisce"]),
+        ("haw", {}, ["ʻohana"], ["'ohana"]),
+    ],
+)  # fmt: skip
+def test_an_own_list_is_written_as_people_write(language: str, rules: dict[str, Any], typed: list[str], said: list[str]) -> None:
+    wanted = Wanted(typed, language, rules)
+    for entry in said:
+        parts = entry.split(" ")
+        found = wanted.word(entry) if len(parts) == 1 else list(wanted.phrases(parts, range(len(parts)))) == [(0, len(parts))]
+        assert found, entry
+
+
+def test_whole_words_of_two_syllable_signs_are_no_short_words(tmp_path: Path) -> None:
+    for n, (language, word) in enumerate({"ja": "学校", "ko": "학교", "yue": "而家"}.items()):
+        sentences = corpus([f"{word} 駅"] * 5, language=language)
+        spoken = words(tmp_path / f"w{n}", [w for s in sentences for w in aligned(s)])
+        made = stage("select", tmp_path / str(n), {}, prepared(tmp_path / f"p{n}", sentences), spoken)
+        assert keywords(made) == {word: 5}
 
 
 @pytest.mark.parametrize(

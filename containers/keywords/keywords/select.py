@@ -29,6 +29,8 @@ SYLLABLES = ("zh", "yue", "ja", "ko")
 """Whose characters are a syllable or more: 学校 and 학교 are whole words, as in Chinese."""
 MIN_CLIPS = 5
 APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ‘‛ʹ′`´＇ʻʾʿ", "'"))
+MOST_JOINED = 30
+"""Characters of a longest entry that a segmenter may have divided."""
 JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"))
 """What ingest leaves out of words."""
 
@@ -187,11 +189,11 @@ def _of_sentence(
         checked.append((found, why))
         if wanted.everything or wanted.word(found.word):
             yield found, why
-    for first, count in wanted.phrases([f.word for f, _ in checked], [f.index for f, _ in checked]):
+    for first, count, phrase in wanted.phrases([f.word for f, _ in checked], [f.index for f, _ in checked]):
         parts = checked[first : first + count]
         scores = [f.score for f, _ in parts if f.score is not None]
         whole = Found(
-            sentence_id, parts[0][0].index, count, " ".join(f.word for f, _ in parts), parts[0][0].start_s, parts[-1][0].end_s,
+            sentence_id, parts[0][0].index, count, phrase, parts[0][0].start_s, parts[-1][0].end_s,
             min(scores) if scores else None, parts[0][0].char_start, parts[-1][0].char_end,
         )  # fmt: skip
         why = next((w for _, w in parts if w is not None), None)
@@ -329,6 +331,8 @@ class Wanted:
         self._words = {f for f in folded if " " not in f and not _is_pattern(f)}
         self._patterns = [regex.compile(_regex(f)) for f in sorted(folded) if " " not in f and _is_pattern(f)]
         self._phrases = [[regex.compile(_regex(w)) for w in f.split(" ")] for f in sorted(folded) if " " in f]
+        joined = (text or {}).get("segmenter", "spaces") != "spaces"
+        self._joined = self._words if joined else frozenset[str]()
         self._exact = self._words | {f for f in folded if " " in f and not _is_pattern(f)}
 
     def exact(self, word: str) -> bool:
@@ -340,8 +344,11 @@ class Wanted:
         """Whether a single word is wanted."""
         return word in self._words or any(p.fullmatch(word) for p in self._patterns)
 
-    def phrases(self, words: Sequence[str], indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """(first, count) of the wanted phrases in a sentence; words that were not aligned stand between no two of one."""
+    def phrases(self, words: Sequence[str], indexes: Sequence[int]) -> Iterator[tuple[int, int, str]]:
+        """(first, count, phrase) of those wanted in a sentence; words that were not aligned stand between no two of one.
+
+        Where a segmenter found the words, an entry may be several of them: 東京タワー is 東京 and タワー.
+        """
         seen: set[tuple[int, int]] = set()
         for phrase in self._phrases:
             n = len(phrase)
@@ -350,7 +357,15 @@ class Wanted:
                     continue
                 if all(p.fullmatch(w) for p, w in zip(phrase, words[i : i + n], strict=True)):
                     seen.add((i, n))
-                    yield i, n
+                    yield i, n, " ".join(words[i : i + n])
+        for i in range(len(words)) if self._joined else ():
+            whole = words[i]
+            for k in range(i + 1, len(words)):
+                if indexes[k] - indexes[k - 1] != 1 or len(whole) > MOST_JOINED:
+                    break
+                whole += words[k]
+                if whole in self._joined:
+                    yield i, k - i + 1, whole
 
     def report(self, tallies: dict[str, Tally], verdicts: dict[str, Reason | None], min_clips: int) -> dict[str, Any]:
         """Which entries gave which keywords, and which gave none, and why."""

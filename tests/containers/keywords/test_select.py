@@ -148,8 +148,18 @@ def test_an_own_list_is_written_as_people_write(language: str, rules: dict[str, 
     wanted = Wanted(typed, language, rules)
     for entry in said:
         parts = entry.split(" ")
-        found = wanted.word(entry) if len(parts) == 1 else list(wanted.phrases(parts, range(len(parts)))) == [(0, len(parts))]
-        assert found, entry
+        phrases = list(wanted.phrases(parts, range(len(parts))))
+        assert wanted.word(entry) if len(parts) == 1 else phrases == [(0, len(parts), entry)]
+
+
+def test_an_entry_that_the_segmenter_divided_is_found(tmp_path: Path) -> None:
+    sentences = corpus(["高い 東京 タワー へ"] * 5, language="ja")
+    spoken = words(tmp_path / "w", [w for s in sentences for w in aligned(s)])
+    params = {"keywords": ["東京タワー", "タワー", "高いへ"], "text": {"segmenter": "sudachi"}}
+    made = stage("select", tmp_path, params, prepared(tmp_path / "p", sentences), spoken)
+    assert keywords(made) == {"東京タワー": 5, "タワー": 5} and made["metrics"]["not_there"] == ["高いへ"]
+    whole = [p for p in rows(made["output"], "picks") if p["word"] == "東京タワー"]
+    assert {(p["index"], p["tokens"], p["clip_id"][-4:]) for p in whole} == {(1, 2, "-1-2")}
 
 
 def test_whole_words_of_two_syllable_signs_are_no_short_words(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ftfy.badness import is_bad
 from ingest import cues as cue_parser
 from ingest.decode import decode
 from ingest.errors import CaptionEmpty, CaptionUnreadable
+from ingest.hyphens import join_words
 from ingest.rolling import collapse
 from ingest.srt import TIMING, RawCue, parse_srt
 from ingest.vtt import Vtt, parse_vtt
@@ -49,7 +50,8 @@ class Caption:
     Attributes:
         kind: `srt`, `vtt` or `txt`, by what is in it.
         cues: pieces of speech in order, and cues that hold only sounds (empty ``text``).
-        text: speech only: pieces joined by a blank, by a line break where the speaker changes; plain text keeps its lines.
+        text: speech only: pieces joined by a blank, by a line break where the speaker changes; plain text keeps its lines,
+            save that a word which a line end divides stands whole on the first.
         raw: the file as Unicode, untouched.
         encoding: how it was decoded.
         raw_cues: cues as they stand in the file, markup included; what provenance is told from.
@@ -128,11 +130,13 @@ def _speech(raw_cues: list[RawCue], kind: str) -> tuple[list[Cue], str]:
     lines = [cue_parser.plain_lines(cue.text) for cue in raw_cues]
     if captions:
         lines = collapse(lines, [(cue.start_s, cue.end_s) for cue in raw_cues])
+    lines = join_words(lines)
     names = cue_parser.speaker_names(lines)
+    capitals = cue_parser.in_capitals(lines)
     cues: list[Cue] = []
     joined: list[str] = []
     for cue, cue_lines in zip(raw_cues, lines, strict=True):
-        for number, piece in enumerate(cue_parser.pieces(cue_lines, names, captions=captions)):
+        for number, piece in enumerate(cue_parser.pieces(cue_lines, names, captions=captions, capitals=capitals)):
             cues.append(Cue(cue.start_s, cue.end_s, piece.speaker, piece.text, piece.sounds))
             if piece.text:
                 if joined:

@@ -23,11 +23,14 @@ _TAG = re.compile(
     re.I | re.M,
 )
 _ASS = re.compile(r"\{[^{}\n]*\\[^{}\n]*\}|\{[YyCcFfSs]:[^{}\n]{1,40}\}")
+_SOFT_BREAK = re.compile(r"\u00ad[ \t]*\n[ \t]*")
 _INVISIBLE = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufffe\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]"
 )
 
 _MUSIC = re.compile(r"[♪♫♬♩🎵🎶]+([^♪♫♬♩🎵🎶]*)(?:[♪♫♬♩🎵🎶]+|$)")
+_SOUND_AND_SPEECH = re.compile(r"[♪♫♬♩🎵🎶]+\s*(?=(?:\[[^\[\]]*\]|\((?P<aside>[^()]*)\))\s*[^\s♪♫♬♩🎵🎶][^♪♫♬♩🎵🎶]*$)")
+"""Notes that nothing closes, before a sound in brackets and speech: `♪ [upbeat music] And welcome`."""
 _BRACKETS = re.compile(r"(\[[^\[\]]{0,300}\]|【[^【】]{0,300}】)(\s*:(?=\s|$))?")
 _OPEN_BRACKET = re.compile(r"\[([^\[\]\n]{1,40})$", re.M)
 _PARENTHESES = re.compile(r"(\([^()]{1,200}\)|（[^（）]{1,200}）)(\s*:(?=\s|$))?")
@@ -54,6 +57,14 @@ _NOT_NAMES = frozenset(
     "stanza lesson exercise rule psalm "
     "kapitel teil abschnitt buch chapitre partie livre capítulo parte libro warning caution ps re subject http https".split()
 )
+_IN_CLAUSES = frozenset(
+    "a an the and or but so if then now because that this these those here there it he she we they i you me him her us them "
+    "my your his its our their who what when where why how which in on at of to from for with by as about into is are was "
+    "were be been am do does did has have had will would can could should may might must let let's not no yes one two three "
+    "first second third last next only also just remember listen look imagine consider think note thing things point reason "
+    "answer problem".split()
+)
+"""Words of clauses that end in a colon, and hardly ever of names; what a document in capitals is read by."""
 SOUND_WORDS = frozenset(
     "music musical song singing applause clapping laughter laughs laughing laugh chuckles chuckling "
     "giggles cheers cheering crowd chatter "
@@ -74,6 +85,8 @@ SOUND_WORDS = frozenset(
 MIN_NAME_COUNT = 3
 """A capitalised word before a colon at a line's start is a speaker's name if the document has it so often ('Note:' may come
 once)."""
+CAPITALS_SHARE = 0.6
+"""A document of whose letters more are capitals is written in capitals, which then mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +100,15 @@ class Piece:
 
 
 def plain_lines(text: str) -> list[str]:
-    """A cue's lines without markup and invisible characters. A voice tag stays as a private mark for :func:`pieces`."""
-    text = text.replace(_VOICE_OPEN, "").replace(_VOICE_CLOSE, "")
+    """A cue's lines without markup and invisible characters. A voice tag stays as a private mark for :func:`pieces`.
+
+    Character references count as what they stand for, markup too; so do references that were escaped once more.
+    """
+    text = html.unescape(html.unescape(text)).replace(_VOICE_OPEN, "").replace(_VOICE_CLOSE, "")
     text = _RUBY.sub("", _VOICE_TAG.sub(lambda m: f"\n{_VOICE_OPEN}{m[1].strip()}{_VOICE_CLOSE}", text))
     text = _TAG.sub("", _BREAK.sub("\n", _ASS.sub("", text))).replace("\\h", " ")
-    text = _INVISIBLE.sub("", html.unescape(text).replace("\x85", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
+    text = text.replace("\x85", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    text = _INVISIBLE.sub("", _SOFT_BREAK.sub("", text))
     return [" ".join(line.split(None)) for line in text.split("\n") if line.strip(" \t\xa0")]
 
 
@@ -105,13 +122,22 @@ def speaker_names(cues: Iterable[Sequence[str]]) -> frozenset[str]:
     return frozenset(name for name, n in counts.items() if n >= MIN_NAME_COUNT)
 
 
-def pieces(lines: Sequence[str], names: frozenset[str] = frozenset(), *, captions: bool = True) -> list[Piece]:
+def in_capitals(cues: Iterable[Sequence[str]]) -> bool:
+    """Whether a document is written in capitals (:data:`CAPITALS_SHARE`)."""
+    letters = [c.isupper() for lines in cues for line in lines for c in line if c.isalpha()]
+    return sum(letters) > CAPITALS_SHARE * len(letters)
+
+
+def pieces(
+    lines: Sequence[str], names: frozenset[str] = frozenset(), *, captions: bool = True, capitals: bool = False
+) -> list[Piece]:
     """Split a cue's plain lines into what each speaker says and the sounds between.
 
     Args:
         lines: from :func:`plain_lines`.
         names: from :func:`speaker_names`.
         captions: False for plain text, where a parenthesis is speech unless it names a sound.
+        capitals: from :func:`in_capitals`.
 
     Returns:
         Pieces in order; one without text if the cue holds only sounds; [] for an empty cue.
@@ -138,17 +164,21 @@ def pieces(lines: Sequence[str], names: frozenset[str] = frozenset(), *, caption
         if match[2] and at_start(match) and is_name(inner, True, names):
             return f"\n{_VOICE_OPEN}{inner}{_VOICE_CLOSE}"
         alone = at_start(match) and not match.string[match.end() :].partition("\n")[0].strip()
-        return take(inner) if _is_sound(inner, alone and captions) else match[0]
+        return take(inner) if _is_sound(inner, alone and captions, capitals) else match[0]
 
-    text = _MUSIC.sub(lambda m: take(m[1] or "♪"), "\n".join(lines))
+    text = _SOUND_AND_SPEECH.sub(
+        lambda m: m[0] if m["aside"] and not _is_sound(m["aside"], False, capitals) else "", "\n".join(lines)
+    )
+    text = _MUSIC.sub(lambda m: take(m[1] or "♪"), text)
     text = _OPEN_BRACKET.sub(lambda m: take(m[1]), _BRACKETS.sub(bracket, text))
     text = _PARENTHESES.sub(parenthesis, text)
-    text = _STARS.sub(lambda m: take(m[1]) if _is_sound(m[1], False) else m[0], text)
+    text = _STARS.sub(lambda m: take(m[1]) if _is_sound(m[1], False, capitals) else m[0], text)
     text = _CHEVRONS.sub("\n>> ", text)
 
     found: list[tuple[str | None, bool, list[str]]] = []
     for line in text.split("\n"):
-        speaker, turn, speech = _split_speaker(line.strip(), names, captions)
+        starts = not any(parts for _, _, parts in found)
+        speaker, turn, speech = _split_speaker(line.strip(), names, captions, capitals, starts)
         if turn or speaker is not None or not found:
             found.append((speaker, turn or speaker is not None, [speech] if speech else []))
         elif speech:
@@ -162,8 +192,10 @@ def pieces(lines: Sequence[str], names: frozenset[str] = frozenset(), *, caption
     return out
 
 
-def _split_speaker(line: str, names: frozenset[str], captions: bool) -> tuple[str | None, bool, str]:
-    """(speaker named, whether the line starts a turn, what is said)."""
+def _split_speaker(
+    line: str, names: frozenset[str], captions: bool, capitals: bool, starts: bool
+) -> tuple[str | None, bool, str]:
+    """(speaker named, whether the line starts a turn, what is said). ``starts``: nothing is said before it in the cue."""
     if line.startswith(_VOICE_OPEN):
         name, _, rest = line[1:].partition(_VOICE_CLOSE)
         return name or None, True, rest.strip()
@@ -172,8 +204,10 @@ def _split_speaker(line: str, names: frozenset[str], captions: bool) -> tuple[st
     if mark := _MARK.match(line):
         if captions or mark["chevron"]:
             turn, chevron, line = True, bool(mark["chevron"]), line[mark.end() :]
-    if (match := _NAME.match(line)) and is_name(match["name"], chevron, names):
-        return match["name"].strip(), True, line[match.end() :].strip()
+    if match := _NAME.match(line):
+        name = match["name"].strip()
+        if _named_in_capitals(name, starts or turn, names) if capitals else is_name(name, chevron, names):
+            return name, True, line[match.end() :].strip()
     return None, turn, line.strip()
 
 
@@ -196,6 +230,17 @@ def is_name(text: str, marked: bool, names: frozenset[str] = frozenset()) -> boo
     return marked and _capitalised(text)
 
 
+def _named_in_capitals(text: str, starts: bool, names: frozenset[str]) -> bool:
+    """Whether what stands before a colon in a document in capitals names a speaker; losing speech is worse than saying a name.
+
+    ``starts``: it starts a cue or a turn.
+    """
+    words = [word.strip(".,").lower() for word in re.sub(r"\([^)]*\)", "", text).split()]
+    clause = "," in text or len(words) > 3 or not _IN_CLAUSES.isdisjoint(words)
+    known = text in names or _ROLES.fullmatch(text) or (_TITLES.match(text) and _IN_CLAUSES.isdisjoint(words))
+    return bool(known or (starts and not clause)) and is_name(text, True, names)
+
+
 def _capitalised(text: str) -> bool:
     words = [w for w in text.split() if w[0].isalpha()]
     return (
@@ -209,15 +254,16 @@ def _excluded(text: str) -> bool:
     return text.split()[0].strip(".,").lower() in _NOT_NAMES
 
 
-def _is_sound(text: str, alone: bool) -> bool:
+def _is_sound(text: str, alone: bool, capitals: bool) -> bool:
     """Whether a parenthesis describes a sound rather than being said.
 
-    ``alone``: it stands on a line of its own in a caption, where asides hardly ever do.
+    ``alone``: it stands on a line of its own in a caption, where asides hardly ever do. ``capitals``: the document is written in
+    capitals.
     """
     words = re.findall(r"\w+", text.lower())
     if not words:
         return True
     if any(w in SOUND_WORDS for w in words) and len(words) <= 8:
         return True
-    upper = text == text.upper() and text != text.lower()
+    upper = not capitals and text == text.upper() and text != text.lower()
     return (upper and (alone or len(words) > 1)) or (alone and (len(words) <= 4 or words[0].endswith("ing")))

@@ -42,6 +42,12 @@ _EXTENSIONS = {
 }  # fmt: skip
 
 
+_MP3_FRAME = re.compile(
+    rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][^\xf0-\xff].(?P<counts>(?:.{2})?(?:.{9}|.{17}|.{32})(?:Xing|Info)|.{32}VBRI)?", re.S
+)
+"""A frame of layer III: its header, a checksum or none, the side information, and there what counts the file's frames."""
+
+
 class AudioRejected(Exception):  # noqa: N818 - a decision, not a failure
     """A file cannot be a recording. ``seconds``: what of it could be decoded, 0 if nothing."""
 
@@ -123,10 +129,8 @@ def _probe(path: Path) -> Probe:
 def _claim(path: Path, said: Probe) -> float | None:
     """The duration that the file states as a fact; None where it is an estimate or absent."""
     if said.codec == "mp3" and said.container == "mp3":
-        with open(path, "rb") as file:
-            head = file.read(1 << 18)
         # Without a Xing or VBRI header ffmpeg guesses from the bit rate of the first frame.
-        return said.duration_s if re.search(rb"Xing|Info|VBRI", head) else None
+        return said.duration_s if _mp3_counts_frames(path) else None
     if said.container == "aac":
         return None
     if said.container == "wav" and (data := _wav_data(path)) is not None:
@@ -135,6 +139,18 @@ def _claim(path: Path, said: Probe) -> float | None:
         if there < stated < 0x7FFF0000 and said.duration_s and there:
             return said.duration_s * stated / there
     return said.duration_s
+
+
+def _mp3_counts_frames(path: Path) -> bool:
+    """Whether the first frame of an MP3 file, behind its ID3v2 tags, is a Xing, Info or VBRI header."""
+    with open(path, "rb") as file:
+        start = 0
+        while len(tag := file.read(10)) == 10 and tag[:3] == b"ID3":
+            start += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+            file.seek(start)
+        file.seek(start)
+        frame = _MP3_FRAME.search(file.read(1 << 16))
+    return frame is not None and frame["counts"] is not None
 
 
 def _wav_data(path: Path) -> tuple[int, int] | None:
@@ -161,6 +177,8 @@ def _check_whole(pcm: Pcm, said: Probe, claimed: float | None) -> None:
     missing = (claimed or 0.0) - pcm.duration_s
     lossless = said.codec in LOSSLESS
     cut_off = missing > (LOSSLESS_MISSING_S if lossless else max(MISSING_S, MISSING_SHARE * (claimed or 0.0)))
+    if said.video and not complaints:
+        cut_off = False  # the container claims the picture's length, which may be longer
     spoken = f"; the decoder says: {pcm.complaints[0]}" if pcm.complaints else ""
     if cut_off:
         at_end = complaints <= TRUNCATION_COMPLAINTS and not any("mismatch" in c or "exceeds" in c for c in pcm.complaints)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ingest.srt import RawCue
+from ingest.srt import BROKEN_TIMING, RawCue
 
-_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3})\d*)?"
+_TIME = r"([-−]?)(?:(\d{1,6}):)?(\d{1,3}):(\d{1,2})(?:[.,](\d{1,3})\d*)?"
 TIMING = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}(?P<settings>\s.*)?$")
 WORD_TIME = re.compile(r"<(?:\d{1,4}:)?\d{1,2}:\d{1,2}[.,]\d{3}>")
 """A time inside a cue, as ``<00:00:00.560>``: when the next word appears."""
@@ -27,7 +27,10 @@ class Vtt:
 
 
 def parse_vtt(text: str) -> Vtt:
-    """The cues of a WebVTT file by start time. A missing ``WEBVTT`` line is forgiven; cues without text are kept."""
+    """The cues of a WebVTT file by start time. A missing ``WEBVTT`` line is forgiven; cues without text are kept.
+
+    Times before 0 count as 0.
+    """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     header: dict[str, str] = {}
     position = 0
@@ -46,7 +49,7 @@ def parse_vtt(text: str) -> Vtt:
             position += 1
         elif match := TIMING.match(line):
             body, position = _block(lines, position + 1)
-            start_s, end_s = _seconds(match.group(1, 2, 3, 4)), _seconds(match.group(5, 6, 7, 8))
+            start_s, end_s = _seconds(match.group(1, 2, 3, 4, 5)), _seconds(match.group(6, 7, 8, 9, 10))
             found.append((RawCue(start_s, max(start_s, end_s), "\n".join(body)), (match["settings"] or "").strip()))
         elif re.match(r"(NOTE|STYLE|REGION)\b", line) and not _timing_follows(lines, position):
             body, position = _block(lines, position)
@@ -72,12 +75,15 @@ def _block(lines: list[str], position: int) -> tuple[list[str], int]:
     while position < len(lines) and lines[position] and not TIMING.match(lines[position]):
         if not lines[position].strip() and any(TIMING.match(line) for line in lines[position + 1 : position + 3]):
             break
-        body.append(lines[position])
+        if not BROKEN_TIMING.match(lines[position]):
+            body.append(lines[position])
         position += 1
     return body, position
 
 
 def _seconds(groups: tuple[str | None, ...]) -> float:
-    hours, minutes, seconds, fraction = groups
+    sign, hours, minutes, seconds, fraction = groups
+    if sign:
+        return 0.0
     part = int((fraction or "0").ljust(3, "0")) / 1000
     return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + part, 3)

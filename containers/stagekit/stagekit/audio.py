@@ -25,6 +25,9 @@ from stagekit.tables import SAMPLE_RATE
 BLOCK_SAMPLES = 30 * SAMPLE_RATE
 """Samples per block of :meth:`Pcm.blocks`."""
 
+INAUDIBLE = 33
+"""-60 dBFS. A mixdown whose largest sample is smaller is taken from the first channel alone: channels of opposite sign cancel."""
+
 PROBE_TIMEOUT_S = 120
 DECODE_STALL_S = 24 * 3600
 
@@ -43,7 +46,10 @@ def ffmpeg() -> str:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file says about itself. ``duration_s`` is the container's claim, None if it makes none."""
+    """What a file says about itself.
+
+    ``duration_s`` is the container's claim, None if it makes none; ``video``: it holds moving pictures too, not just a cover.
+    """
 
     container: str
     codec: str
@@ -51,6 +57,7 @@ class Probe:
     channels: int
     bit_rate: int | None
     duration_s: float | None
+    video: bool = False
 
 
 _LAYOUTS = {"mono": 1, "stereo": 2, "2.1": 3, "3.0": 3, "quad": 4, "4.0": 4, "5.0": 5, "5.1": 6, "6.1": 7, "7.1": 8}
@@ -89,6 +96,7 @@ def probe(path: str | Path) -> Probe:
         channels=_channels(layout[1]) if layout else 0,
         bit_rate=int(bit_rate[1]) * 1000 if bit_rate else None,
         duration_s=int(claimed[1]) * 3600 + int(claimed[2]) * 60 + float(claimed[3]) if claimed else None,
+        video=bool(re.search(r"^\s+Stream #0:\d+\S*: Video: (?!.*\(attached pic\))", said, re.M)),
     )
 
 
@@ -135,8 +143,8 @@ class Pcm:
 def open_pcm(uri: str | Path, scratch: str | Path | None = None) -> Iterator[Pcm]:
     """Decode a recording; the samples are there until the block ends.
 
-    Channels are mixed down to mono and resampled to 16 kHz by ffmpeg. A file that breaks off is decoded as far as it goes;
-    ``complaints`` then is not empty.
+    Channels are mixed down to mono, where they do not cancel each other, and resampled to 16 kHz by ffmpeg. A file that breaks
+    off is decoded as far as it goes; ``complaints`` then is not empty.
 
     Args:
         uri: path or URI of the file.
@@ -148,21 +156,41 @@ def open_pcm(uri: str | Path, scratch: str | Path | None = None) -> Iterator[Pcm
     with local_copy(str(uri)) as path, tempfile.NamedTemporaryFile(suffix=".s16le", dir=scratch) as raw:
         if os.path.getsize(path) == 0:
             raise AudioError("file is empty (0 bytes)")
-        run = subprocess.run(
-            [
-                ffmpeg(), "-nostdin", "-hide_banner", "-v", "error", "-i", str(path), "-map", "0:a:0", "-vn", "-sn", "-dn",
-                "-ac", "1", "-ar", str(SAMPLE_RATE), "-bitexact", "-f", "s16le", "-acodec", "pcm_s16le", "-y", raw.name,
-            ],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DECODE_STALL_S, check=False,
-        )  # fmt: skip
-        said = run.stderr.decode("utf-8", "replace")
-        if "No space left on device" in said:
-            raise OSError(28, "No space left on device", str(raw.name))
-        size = os.path.getsize(raw.name)
-        if size < 2:
+        said = _decode(path, raw.name)
+        samples = _samples(raw.name)
+        if samples is not None and _inaudible(samples):
+            said = _decode(path, raw.name, "-af", "pan=mono|c0=c0")
+            samples = _samples(raw.name)
+        if samples is None:
             raise AudioError(_complaint(said) or "no samples in it")
         complaints = [re.sub(r"^\[[^\]]*\]\s*", "", line).strip() for line in said.splitlines() if line.strip()]
-        yield Pcm(np.memmap(raw.name, dtype="<i2", mode="r", shape=(size // 2,)), complaints[:50])
+        yield Pcm(samples, complaints[:50])
+
+
+def _decode(path: str | Path, raw: str, *options: str) -> str:
+    """Write a file's samples to ``raw``; what the decoder complained of."""
+    run = subprocess.run(
+        [
+            ffmpeg(), "-nostdin", "-hide_banner", "-v", "error", "-i", str(path), "-map", "0:a:0", "-vn", "-sn", "-dn", *options,
+            "-ac", "1", "-ar", str(SAMPLE_RATE), "-bitexact", "-f", "s16le", "-acodec", "pcm_s16le", "-y", raw,
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DECODE_STALL_S, check=False,
+    )  # fmt: skip
+    said = run.stderr.decode("utf-8", "replace")
+    if "No space left on device" in said:
+        raise OSError(28, "No space left on device", raw)
+    return said
+
+
+def _samples(raw: str) -> np.ndarray | None:
+    size = os.path.getsize(raw) // 2
+    return np.memmap(raw, dtype="<i2", mode="r", shape=(size,)) if size else None
+
+
+def _inaudible(samples: np.ndarray) -> bool:
+    """Whether nothing reaches :data:`INAUDIBLE`; of what can be heard only the start is read."""
+    starts = range(0, len(samples), BLOCK_SAMPLES)
+    return all(np.abs(samples[i : i + BLOCK_SAMPLES].astype(np.int32)).max() < INAUDIBLE for i in starts)
 
 
 def decode(uri: str | Path) -> np.ndarray:

@@ -93,6 +93,23 @@ def test_a_cue_that_ends_before_it_starts_keeps_its_text() -> None:
     assert caption.cues == (Cue(5.0, 5.0, None, "Back."),)
 
 
+@pytest.mark.parametrize(("kind", "header", "mark"), [("srt", "", ","), ("vtt", "WEBVTT\n\n", ".")])
+def test_odd_times_are_times_and_never_text(kind: str, header: str, mark: str) -> None:
+    text = (
+        header + "-00:00:01,000 --> 00:00:02,000\nOne.\n\n00:00:03,000 --> -00:00:05,000\nTwo.\n\n"
+        "100:01,000 --> 100:02,000\nThree.\n00:00:05,000 -->\nFour.\n\n1000:00:01,000 --> 1000:00:02,000\nFive.\n"
+    )
+    caption = parse_caption(text.replace(",", mark).encode(), kind)
+    assert [(c.start_s, c.end_s, c.text) for c in caption.cues] == [
+        (0.0, 2.0, "One."), (3.0, 3.0, "Two."), (6001.0, 6002.0, "Three. Four."), (3_600_001.0, 3_600_002.0, "Five.")
+    ]  # fmt: skip
+
+
+def test_a_broken_timing_line_goes_with_its_number() -> None:
+    text = b"1\n00:00:01,000 --> 00:00:02,000\nOne.\n\n2\n00:00:03,000 -->\nTwo.\n\n3\n00:00:05,000 --> 00:00:06,000\nThree.\n"
+    assert parse_caption(text, "srt").text == "One. Two. Three."
+
+
 def test_vtt_blocks_and_settings() -> None:
     text = (
         "WEBVTT - a title\nKind: captions\nLanguage: en\n\nSTYLE\n::cue { color: red }\n\nREGION\nid:fred\n\n"
@@ -118,6 +135,35 @@ def test_plain_text_keeps_its_lines_and_asides() -> None:
     )
     assert caption.text == "The first (said he) of\nmany lines.\n\nNevermore."
     assert caption.cues[-1] == Cue(None, None, "MR. POE", "Nevermore.")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The Chinese took impres-\r\nsions in re-\r\nlief.", "The Chinese took impressions\nin relief."),
+        ("An inter-\nna-\ntional body.", "An international\nbody."),
+        ("Its com-\nmerce, and com-\nmerce alone.", "Its commerce,\nand commerce\nalone."),
+        ("Impres\u00ad\nsions.", "Impressions."),
+        ("l'im-\nportance", "l'importance"),
+        # what stays
+        ("A well-\nknown man.", "A well-\nknown man."),
+        ("Its mother-in-\nlaw, an up-\nto-date one.", "Its mother-in-\nlaw, an up-\nto-date one."),
+        ("Pre-\nand post-war.", "Pre-\nand post-war."),
+        ("The blood-red sun, a blood-\nred moon.", "The blood-red sun, a blood-\nred moon."),
+        ("The wood was cut. A wood-\ncut.", "The wood was cut. A wood-\ncut."),
+        ("Wh-\nwhat is an Anglo-\nSaxon?", "Wh-\nwhat is an Anglo-\nSaxon?"),
+    ],
+)
+def test_words_divided_at_line_ends_are_one_and_compounds_are_not(text: str, said: str) -> None:
+    caption = parse_caption(text.encode(), "txt")
+    assert caption.text == said and caption.raw == text
+
+
+def test_a_divided_word_of_captions_is_told_by_the_rest_of_them() -> None:
+    rest = ["This is a line\nand this another."] * 50
+    assert srt("The commis-\nsion met.", "A commission.", *rest).cues[0].text == "The commission met."
+    assert srt("The commis-\nsion met.", "A commissioner.", *rest).cues[0].text == "The commission met."
+    assert srt("A blood-\ncurdling cry.", *rest).cues[0].text == "A blood- curdling cry."
 
 
 # rolling captions
@@ -171,6 +217,14 @@ def test_what_is_said_twice_stays() -> None:
         ("(door slams)\nWho is it?", None, "Who is it?", ("door slams",)),
         ("♪ la la\nla ♪ Hello.", None, "Hello.", ("la la la",)),
         ("♪♪", None, "", ("♪",)),
+        ("♪ la la", None, "", ("la la",)),
+        ("♪ [upbeat music]", None, "", ("[upbeat music]",)),
+        ("♪ [upbeat music] And welcome", None, "And welcome", ("upbeat music",)),
+        ("♪ (music plays) And welcome", None, "And welcome", ("music plays",)),
+        ("♪ (oh baby) la la", None, "", ("(oh baby) la la",)),
+        ("♪ [upbeat music] la la ♪ Hello.", None, "Hello.", ("[upbeat music] la la",)),
+        ("&lt;i&gt;And it is…&lt;/i&gt;", None, "And it is…", ()),
+        ("A &amp;amp; B&amp;nbsp;here &amp;lt;i&amp;gt;now", None, "A & B here now", ()),
         ("Well [laughs] yes", None, "Well yes", ("laughs",)),
         ("[door\ncloses]", None, "", ("door closes",)),
         ("Hello [music", None, "Hello", ("music",)),
@@ -208,6 +262,28 @@ def test_names_in_mixed_case_are_learned_from_the_document() -> None:
         == "Ishmael"
     )
     assert srt("Ishmael: Call me.", "So he said.").cues[0].speaker is None
+
+
+CAPITALS = ("GOOD EVENING.", "PRINTING, IN THE ONLY SENSE: WITH WHICH", "WE ARE AT PRESENT\nCONCERNED: DIFFERS FROM MOST")
+
+
+@pytest.mark.parametrize(
+    ("text", "speaker", "speech"),
+    [
+        ("THE ANSWER IS SIMPLE: WE VOTE.", None, "THE ANSWER IS SIMPLE: WE VOTE."),
+        (">> LET ME SAY THIS: I OBJECT.", None, "LET ME SAY THIS: I OBJECT."),
+        ("AND SO:\nWE WENT HOME.", None, "AND SO: WE WENT HOME."),
+        ("WE WENT\nHOME: NOW.", None, "WE WENT HOME: NOW."),
+        ("THE BOARD (ALL OF US) AGREED.", None, "THE BOARD (ALL OF US) AGREED."),
+        ("JOHN SMITH: HELLO.", "JOHN SMITH", "HELLO."),
+        (">> MR. JONES: HELLO.", "MR. JONES", "HELLO."),
+        ("(MUSIC)\nCLERK: HELLO.", "CLERK", "HELLO."),
+    ],
+)
+def test_capitals_name_nobody_in_a_document_in_capitals(text: str, speaker: str | None, speech: str) -> None:
+    caption = srt(text, *CAPITALS)
+    assert (caption.cues[0].speaker, caption.cues[0].text) == (speaker, speech)
+    assert caption.text.endswith("IN THE ONLY SENSE: WITH WHICH WE ARE AT PRESENT CONCERNED: DIFFERS FROM MOST")
 
 
 # bad input

@@ -54,6 +54,8 @@ def say(text: str, language: str = "en") -> str:
         # money
         ("$1, $5, £3.20, 20€, 50¢", "one dollar five dollars three pounds and twenty pence twenty euros fifty cents"),
         ("$1.5 million, $2bn", "one point five million dollars two billion dollars"),
+        ("$1.2B, $3T, £3tn", "one point two billion dollars three trillion dollars three trillion pounds"),
+        ("a $20 T-shirt", "a twenty dollars t shirt"),
         ("$0.01, US$5", "one cent five dollars"),
         # dates and times
         ("the 4th of July, 1776", "the fourth of july seventeen seventy six"),

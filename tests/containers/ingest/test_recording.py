@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import struct
 import sys
 from pathlib import Path
 
@@ -61,6 +62,49 @@ def test_cut_off(suffix: str, share: float, reason: Reason, tmp_path: Path) -> N
         examine(path)
     assert info.value.reason == reason
     assert "of the 11.0" in info.value.detail or reason == Reason.AUDIO_CORRUPT
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".mp4", ("-movflags", "+faststart")), (".webm", ())])
+def test_a_picture_that_runs_longer_than_the_sound_is_no_truncation(
+    suffix: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / f"lecture{suffix}"
+    bad_input.ffmpeg("-f", "lavfi", "-i", "testsrc=d=40:s=64x64:r=5", "-i", bad_input.SPEECH, *options, path)
+    assert abs(examine(path).duration_s - 11.0) < 0.1
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(AudioRejected) as info:
+        examine(path)
+    assert info.value.reason == Reason.AUDIO_TRUNCATED and "of the 40.0" in info.value.detail
+
+
+def id3v2(frame: bytes, content: bytes) -> bytes:
+    body = frame + struct.pack(">I", len(content)) + b"\0\0" + content
+    size = bytes(len(body) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\0\0" + size + body
+
+
+def test_a_comment_is_no_header_of_an_mp3(tmp_path: Path) -> None:
+    plain, quiet, joined = tmp_path / "plain.mp3", tmp_path / "quiet.mp3", tmp_path / "joined.mp3"
+    # Two seconds of silence at 8 kb/s, then speech at 128: guessed from its first frame, the file would last minutes.
+    bad_input.ffmpeg(
+        "-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono:d=2", "-b:a", "8k", "-write_xing", "0", "-id3v2_version", "0", quiet
+    )
+    bad_input.converted("-ar", "16000", "-ac", "1", "-b:a", "128k", "-write_xing", "0", "-id3v2_version", "0")(plain)
+    joined.write_bytes(id3v2(b"COMM", b"\0eng\0More Info at example.org") + quiet.read_bytes() + plain.read_bytes())
+    assert abs(examine(joined).duration_s - 13.0) < 0.3
+
+
+def test_a_header_behind_a_large_cover_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "talk.mp3"
+    bad_input.converted("-b:a", "64k", "-id3v2_version", "0")(path)
+    tags = id3v2(b"TIT2", b"\0Talk") + id3v2(b"APIC", bytes(600_000))
+    whole = tags + path.read_bytes()
+    path.write_bytes(whole)
+    assert abs(examine(path).duration_s - 11.0) < 0.1
+    path.write_bytes(whole[:-40_000])
+    with pytest.raises(AudioRejected) as info:
+        examine(path)
+    assert info.value.reason == Reason.AUDIO_TRUNCATED
 
 
 def test_bytes_appended_or_a_single_glitch_do_no_harm(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_a_wrong_extension_does_not_matter(tmp_path):
     assert audio.probe(path.rename(tmp_path / "a.wav")).codec == "mp3"
 
 
+def test_channels_that_cancel_each_other_are_heard(tmp_path):
+    inverted = tone(tmp_path / "inverted.wav", "-af", "pan=stereo|c0=c0|c1=-1*c0")
+    alone = tone(tmp_path / "alone.wav", "-ac", "1")
+    assert np.allclose(audio.decode(inverted), audio.decode(alone), atol=1e-3)
+    assert not audio.decode(tone(tmp_path / "silence.wav", source="anullsrc=sample_rate=16000")).any()
+
+
 def test_blocks_are_the_whole(tmp_path):
     with audio.open_pcm(tone(tmp_path / "a.flac", "-ac", "1")) as pcm:
         blocks = list(pcm.blocks(7000))
@@ -76,6 +83,7 @@ def test_a_video_gives_its_sound_and_a_picture_gives_none(tmp_path):
     ffmpeg = [audio.ffmpeg(), "-v", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64:rate=5"]
     subprocess.run([*ffmpeg, "-f", "lavfi", "-i", "sine=duration=1", "-shortest", "-y", str(tmp_path / "a.mp4")], check=True)
     assert audio.decode(tmp_path / "a.mp4").shape[0] == pytest.approx(16000, abs=1600)
+    assert audio.probe(tmp_path / "a.mp4").video and not audio.probe(tone(tmp_path / "a.m4a")).video
     subprocess.run([*ffmpeg, "-y", str(tmp_path / "silent.mp4")], check=True)
     with pytest.raises(audio.AudioError, match="no audio stream"):
         audio.probe(tmp_path / "silent.mp4")

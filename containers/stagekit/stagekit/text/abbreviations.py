@@ -149,10 +149,10 @@ REGNAL = frozenset(
 """First names whose Roman numeral is said as an ordinal in English: Henry VIII, 'Henry the eighth'."""
 
 SCALES = {
-    "en": frozenset({"hundred", "thousand", "million", "billion", "trillion", "m", "bn", "k"}),
+    "en": frozenset({"hundred", "thousand", "million", "billion", "trillion", "m", "bn", "tn", "k"}),
     "de": frozenset({"tausend", "million", "millionen", "milliarde", "milliarden"}),
     "fr": frozenset({"mille", "million", "millions", "milliard", "milliards"}),
     "es": frozenset({"mil", "millón", "millones"}),
 }
 """Words between a sum's figure and its currency."""
-SHORT_SCALES = {"m": "million", "bn": "billion", "k": "thousand"}
+SHORT_SCALES = {"m": "million", "bn": "billion", "b": "billion", "tn": "trillion", "t": "trillion", "k": "thousand"}

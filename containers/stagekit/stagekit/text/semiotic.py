@@ -38,6 +38,8 @@ def scanner(rules: Rules) -> regex.Pattern[str]:
     months = "|".join(sorted(map(regex.escape, rules.months), key=len, reverse=True)) or r"(?!)"
     units = "|".join(sorted(map(regex.escape, UNITS), key=len, reverse=True))
     scales = "|".join(sorted(SCALES.get(rules.language, frozenset({"(?!)"})), key=len, reverse=True))
+    if rules.language == "en":
+        scales += r"|(?<=\d)[bt](?![-’'])"  # $1.2B, but $20 T-shirts
     money_sign = r"(?:US\$|[$£€¥])"
     classes = {
         "url": r"https?://[^\s<>\"]*[\p{L}\d/]|www\.[^\s<>\"]*[\p{L}\d/]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"

@@ -6,7 +6,7 @@ work on them once.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from ingest.sources import Found, Item, Rejection
 from stagekit.errors import EmptyInput, StageError
 from stagekit.progress import Progress
 from stagekit.stage import RUNTIME, Context, Params, stage
+from stagekit.tables import Reason
 
 UNKNOWN_DURATION_S = 3600.0
 """What an item that states no duration counts in its shard."""
@@ -88,11 +89,15 @@ def run(ctx: Context[DiscoverParams]) -> None:
     progress = Progress("discover", 0, 0.0, quiet=ctx.quiet)
     items: dict[str, Item] = {}
     rejections: dict[str, Rejection] = {}
+    times: Counter[str] = Counter()
     for found in _source(p, known, ctx.metrics):
-        if isinstance(found, Item) and found.item_id not in items:
+        times[found.item_id] += 1
+        if times[found.item_id] > 1:
+            found = _again(found, times[found.item_id])
+        if isinstance(found, Item):
             items[found.item_id] = found
-        elif isinstance(found, Rejection):
-            rejections.setdefault(found.item_id, found)
+        else:
+            rejections[found.item_id] = found
         progress.advance()
     if not items and not rejections:
         raise EmptyInput(f"{p.source} holds nothing new" + (f" in {p.month}" if p.month else f" in {p.location}"))
@@ -103,13 +108,18 @@ def run(ctx: Context[DiscoverParams]) -> None:
             ctx.write("items", {**item.row, "language": item.row["language"] or p.language}, number)
             ctx.keep(item.item_id, item.seconds)
     for item_id, rejection in sorted(rejections.items()):
-        if item_id in items:
-            continue
         ctx.enter(item_id, rejection.seconds)
         ctx.reject(item_id, rejection.reason, rejection.detail, end_s=rejection.seconds)
     ctx.metrics.update(
         items=len(items), shards=len(shards), hours=round(sum(i.seconds for i in items.values()) / 3600, 3), known=len(known)
     )
+
+
+def _again(found: Found, time: int) -> Rejection:
+    """What a source yields under an id that it has given away: the first keeps it, and none is lost."""
+    said = f"{found.reason}: {found.detail}" if isinstance(found, Rejection) else "an item"
+    detail = f"the source names {found.item_id} again; this time it is {said}"
+    return Rejection(f"{found.item_id} ({time})", Reason.ITEM_UNREADABLE, detail, found.seconds)
 
 
 def _location(p: DiscoverParams) -> str:

@@ -88,7 +88,12 @@ def tokens(text: str, language: str) -> list[dict[str, Any]]:
 
 
 def _name(uri: object) -> str:
-    return unquote(PurePosixPath(str(uri).partition("?")[0]).name)
+    """The file name in a URI: only the web's have a query, and names in ``gs://`` are not quoted."""
+    text = str(uri)
+    if text.startswith(("http://", "https://")):
+        text = text.partition("?")[0]
+    name = PurePosixPath(text).name
+    return name if text.startswith("gs://") else unquote(name)
 
 
 def _stated(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stagekit.errors import StageError
 from stagekit.folder import FILE_NAME
-from stagekit.storage import join, local_copy, resolve, sha256_file
+from stagekit.storage import below, local_copy, resolve, sha256_file
 
 SUCCESS = "_SUCCESS.json"
 """Written last into a stage's output folder: with it the folder is finished and never changes."""
@@ -19,7 +19,8 @@ SUCCESS = "_SUCCESS.json"
 def digest(value: Any) -> str:
     """Hex sha256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Names of files may be no Unicode: Python holds their bytes as lone surrogates.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def folder_digest(success: Mapping[str, Any], shard: str = "") -> str:
@@ -63,7 +64,7 @@ class Input:
                 raise StageError(f"input {uri}: there is no such folder")
         files = {}
         for name, _size in listing:
-            with local_copy(join(uri, name)) as local_path:
+            with local_copy(below(uri, name)) as local_path:
                 files[name] = sha256_file(local_path)
         return cls(role, uri, shard or None, digest(files), None)
 

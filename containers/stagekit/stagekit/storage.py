@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from stagekit.errors import StageError
 
@@ -44,7 +44,7 @@ class Storage(Protocol):
         """Copy a local file to an object that must not exist; False, and nothing changed, if it does."""
 
     def list(self, path: str) -> Iterator[tuple[str, int]]:
-        """Every object below a folder as (path relative to it, bytes), sorted."""
+        """Every object below a folder as (path relative to it, bytes), sorted; :func:`below` makes a URI of such a path."""
 
     def local(self, path: str) -> Path | None:
         """The object as a local path, or None if it must be copied first."""
@@ -115,14 +115,14 @@ class LocalStorage:
             return _link_new(temporary, target)
 
     def list(self, path: str) -> Iterator[tuple[str, int]]:
-        """Files below a folder, sorted; hidden ones (staging, temporary) are not objects."""
+        """Files below a folder, sorted; hidden ones (staging, temporary) are not objects.
+
+        Links to folders are followed, save those that lead back up. What cannot be opened (a link to nothing, a folder without
+        permission) is listed with 0 bytes, so that whoever needs it can say so.
+        """
         root = Path(path)
-        found = []
-        for folder, names, files in os.walk(root):
-            names[:] = [n for n in names if not n.startswith(".")]
-            found += [Path(folder, f) for f in files if not f.startswith(".")]
-        for file in sorted(found):
-            yield file.relative_to(root).as_posix(), file.stat().st_size
+        for file in sorted(_files(root, ())) if root.is_dir() else ():
+            yield file.relative_to(root).as_posix(), file.stat().st_size if os.path.isfile(file) else 0
 
     def local(self, path: str) -> Path | None:
         """Always local."""
@@ -161,6 +161,19 @@ class LocalStorage:
     def delete_folder(self, path: str) -> None:
         """Remove the folder and all below it."""
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """What is below a folder and neither hidden nor a folder. ``above``: the folders on the way to it, without links."""
+    above = (*above, folder.resolve())
+    for name in os.listdir(folder):
+        path = folder / name
+        if name.startswith("."):
+            continue
+        if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
+            yield path
+        elif not path.is_symlink() or not any(a.is_relative_to(path.resolve()) for a in above):
+            yield from _files(path, above)
 
 
 @contextmanager
@@ -208,7 +221,7 @@ def resolve(uri: str) -> tuple[Storage, str]:
         parts = urlsplit(uri.replace("#", "%23").replace("?", "%3F"))
         if parts.netloc not in ("", "localhost"):
             raise StageError(f"{uri}: a file URI needs three slashes before an absolute path (file:///…)")
-        return STORES["file"], os.path.normpath(unquote(parts.path))
+        return STORES["file"], os.path.normpath(os.fsdecode(unquote_to_bytes(os.fsencode(parts.path))))
     return STORES[scheme], uri[len(scheme) + 3 :].rstrip("/")
 
 
@@ -219,6 +232,16 @@ def join(uri: str, *parts: str) -> str:
     'file:///a/b/c.json'
     """
     return "/".join([uri.rstrip("/"), *(p.strip("/") for p in parts)])
+
+
+def below(folder: str, name: str) -> str:
+    """The URI of an object by the path that :meth:`Storage.list` gives it: quoted in ``file://`` URIs, for they are unquoted.
+
+    >>> below("file:///a", "b/100%20.json"), below("gs://a", "b/100%20.json")
+    ('file:///a/b/100%2520.json', 'gs://a/b/100%20.json')
+    """
+    folder = to_uri(folder)
+    return join(folder, quote(os.fsencode(name)) if folder.startswith("file://") else name)
 
 
 def to_uri(path: str | Path) -> str:

@@ -29,6 +29,21 @@ def test_a_text_in_another_language_is_not(english: int, french: int) -> None:
     assert caught.value.reason == Reason.TEXT_WRONG_LANGUAGE
 
 
+@pytest.mark.parametrize(
+    ("scheme", "stem", "kind"),
+    [
+        ("file:///a/", "What is a boat?", "machine"),
+        ("file:///a/", "What is a boat%3F", "machine"),
+        ("gs://b/", "What is a boat?", "machine"),
+        ("gs://b/", "100%2ehuman", "machine"),
+        ("https://e.org/", "x.wav?y=", "unknown"),
+    ],
+)
+def test_a_machine_s_caption_is_known_by_its_name_in_any_uri(scheme: str, stem: str, kind: str) -> None:
+    item = {**ITEM, "caption_uri": f"{scheme}{stem}.asr.txt", "audio_uri": f"{scheme}{stem}.wav"}
+    assert draft(text(1, 0), item, machine_captions=True).columns["caption_provenance"] == kind
+
+
 def test_the_share_is_by_characters() -> None:
     assert share_in(text(1, 1).decode(), "en") == pytest.approx(0.5, abs=0.05)
     assert share_in("Too short.", "en") == 0.0

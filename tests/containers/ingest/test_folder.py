@@ -4,10 +4,12 @@ reason."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import wave
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from ingest.sources import Found, Item, Rejection
 from ingest.sources.folder import SOURCE, digest, discover
 from stagekit.errors import StageError
+from stagekit.storage import resolve, sha256_file
 from stagekit.tables import TABLES, Reason
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -196,6 +199,151 @@ def test_odd_names_survive(folder: Path) -> None:
     describe(folder, {"file": name, "id": "odd"})
     item = look(folder)[f"folder:odd/{name}"]
     assert isinstance(item, Item) and item.row["claimed_duration_s"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("talk%20one.wav", "talk one.wav"), ("two\nlines.wav", "twolines.wav"), ("a%2F..%2F..%2Fout.wav", "../out.wav")],
+)
+def test_a_name_is_read_as_it_is_written(folder: Path, name: str, other: str) -> None:
+    for each, seconds in ((name, 1.5), (other, 3.0)):
+        tone(folder / each, seconds)
+        (folder / each).with_suffix(".txt").write_text(each)
+    describe(folder, {"file": name, "id": "odd"})
+    found = look(folder)[f"folder:odd/{name}"]
+    assert isinstance(found, Item) and found.row["claimed_duration_s"] == 1.5
+    assert Path(resolve(found.row["caption_uri"])[1]).read_text() == name
+    assert digest(folder.as_uri())[name] == sha256_file(folder / name)
+
+
+def test_names_that_macos_took_apart_are_found(folder: Path) -> None:
+    apart, whole = (normalize(form, "café.wav") for form in ("NFD", "NFC"))
+    for name in (apart, whole, normalize("NFD", "thé.wav")):
+        tone(folder / name)
+    describe(folder, {"file": whole, "id": "whole"}, {"file": apart, "id": "apart"}, {"file": "thé.wav", "id": "thé"})
+    expected = {f"folder:whole/{whole}", f"folder:apart/{apart}", f"folder:thé/{normalize('NFD', 'thé.wav')}"}
+    assert set(reasons(look(folder)).items()) == {(item_id, "no_caption") for item_id in expected}
+
+
+@pytest.mark.parametrize("name", ["book.m4b", "talk.AAC", "x.aiff", "film.mkv", "film.mov", "old.oga"])
+def test_what_the_internet_archive_source_takes_is_taken_here_too(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"audio")
+    assert reasons(look(folder)) == {f"folder:{Path(name).stem}/{name}": "license_missing"}
+    (folder / name).with_suffix(".txt").write_text("Hello.")
+    describe(folder, {"file": name, "id": "a"})
+    assert reasons(look(folder)) == {f"folder:a/{name}": "item"}
+
+
+def test_a_described_file_of_another_kind_is_not_called_missing(folder: Path) -> None:
+    (folder / "book.ape").write_bytes(b"audio")
+    describe(folder, {"file": "book.ape"})
+    (found,) = look(folder).values()
+    assert isinstance(found, Rejection) and found.reason == Reason.NO_AUDIO
+    assert "book.ape is of no kind that is read (" in found.detail and ".m4b" in found.detail
+
+
+def test_equal_ids_are_told_apart_whatever_else_is_wrong(folder: Path) -> None:
+    for place in ("cd1", "cd2", "cd3"):
+        tone(folder / place / "01.wav")
+        (folder / place / "01.txt").write_text("Hello.")
+    describe(
+        folder,
+        {"file": "cd1/01.wav", "id": "book"},
+        {"file": "cd2/01.wav", "id": "book", "language": ""},
+        {"file": "cd3/01.wav", "id": "cd2"},
+        {"file": "cd4/01.wav", "id": "book"},
+    )
+    found = look(folder)
+    assert reasons(found) == {
+        "folder:book/01.wav": "item",
+        "folder:cd2/01.wav": "item_unreadable",
+        "folder:cd3/01.wav": "item_unreadable",
+        "folder:cd4/01.wav": "no_audio",
+    }
+    faulty = found["folder:cd2/01.wav"]
+    assert isinstance(faulty, Rejection) and "language" in faulty.detail
+
+
+def test_a_restriction_in_a_second_line_counts(folder: Path) -> None:
+    tone(folder / "a.wav")
+    (folder / "a.txt").write_text("Hello.")
+    describe(folder, {"file": "a.wav"}, {"file": "a.wav", "rights": "Non-commercial use only"})
+    found = look(folder)
+    assert reasons(found) == {"folder:a/a.wav": "license_conflict", "folder:metadata.jsonl line 2": "item_unreadable"}
+    assert "line 1 and 2 rights" in found["folder:a/a.wav"].detail  # type: ignore[union-attr]
+    describe(folder, {"file": "a.wav", "rights": "As the license says."}, {"file": "a.wav", "rights": "Not for sale"})
+    assert reasons(look(folder))["folder:a/a.wav"] == "license_conflict"
+
+
+def test_what_cannot_be_read_stops_nothing_else(folder: Path) -> None:
+    for name in ("good", "half"):
+        tone(folder / f"{name}.wav")
+        (folder / f"{name}.txt").write_text("Hello.")
+    (folder / "link.wav").symlink_to(folder / "gone.wav")
+    (folder / "linked").symlink_to(folder / "nowhere")
+    Path(os.fsdecode(bytes(folder) + b"/caf\xe9.wav")).write_bytes(b"audio")
+    describe(
+        folder,
+        {"file": "good.wav", "id": "good"},
+        {"file": "link.wav", "id": "link"},
+        '{"file": "half.wav", "id": "half", "title": "The boat \\ud83d"}',
+        '{"file": "half \\ud83d.wav"}',
+    )
+    found = look(folder)
+    assert reasons(found) == {
+        "folder:good/good.wav": "item",
+        "folder:half/half.wav": "item_unreadable",
+        "folder:link/link.wav": "item_unreadable",
+        "folder:linked": "item_unreadable",
+        "folder:caf\\xe9.wav": "item_unreadable",
+        "folder:metadata.jsonl line 4": "item_unreadable",
+    }
+    for one in found.values():
+        f"{one}".encode()
+    assert set(digest(str(folder))) == {
+        "good.wav", "good.txt", "half.wav", "half.txt", "metadata.jsonl", "link.wav", "linked", "caf\\xe9.wav",
+    }  # fmt: skip
+
+
+def test_links_to_folders_are_followed(folder: Path, tmp_path: Path) -> None:
+    tone(tmp_path / "disc" / "talk.wav")
+    (tmp_path / "disc" / "talk.txt").write_text("Hello.")
+    (folder / "disc1").symlink_to(tmp_path / "disc")
+    (tmp_path / "disc" / "up").symlink_to(folder)
+    describe(folder, {"file": "disc1/talk.wav", "id": "talk"})
+    assert reasons(look(folder)) == {"folder:talk/talk.wav": "item"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_metadata_in_the_encodings_that_say_what_they_are(folder: Path, encoding: str) -> None:
+    tone(folder / "a.wav")
+    (folder / "a.txt").write_text("Hello.")
+    line = json.dumps({"file": "a.wav", "license_url": BY, "creator": "José\u2028Muñoz"}, ensure_ascii=False)
+    (folder / "metadata.jsonl").write_bytes(f"{line}\r\n".encode(encoding))
+    item = look(folder)["folder:a/a.wav"]
+    assert isinstance(item, Item) and item.row["creator"] == "José\u2028Muñoz"
+
+
+def test_a_line_that_is_not_utf_8_is_refused_and_the_next_is_read(folder: Path) -> None:
+    for name in ("a", "b"):
+        tone(folder / f"{name}.wav")
+        (folder / f"{name}.txt").write_text("Hello.")
+    lines = [
+        json.dumps({"file": f, "license_url": BY, "creator": "José"}, ensure_ascii=False) for f in ("a.wav", "é.wav", "b.wav")
+    ]
+    data = [lines[0].encode("latin-1"), lines[1].encode("latin-1"), lines[2].encode()]
+    (folder / "metadata.jsonl").write_bytes(b"\n".join(data))
+    found = look(folder)
+    assert reasons(found) == {
+        "folder:a/a.wav": "item_unreadable",
+        "folder:b/b.wav": "item",
+        "folder:metadata.jsonl line 2": "item_unreadable",
+    }
+    assert all("not UTF-8" in f.detail for f in found.values() if isinstance(f, Rejection))
+    (folder / "metadata.jsonl").write_bytes(lines[2].encode("utf-16")[:-1])
+    found = look(folder)
+    assert reasons(found)["folder:metadata.jsonl"] == "item_unreadable"
+    assert reasons(found)["folder:b/b.wav"] == "license_missing"
 
 
 def test_unreadable_audio_is_an_item_for_fetch_to_judge(folder: Path) -> None:

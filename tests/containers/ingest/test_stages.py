@@ -212,6 +212,19 @@ def test_a_killed_fetch_leaves_nothing_visible_and_its_rerun_gives_the_same_byte
 
 
 @pytest.mark.allow_hosts(["127.0.0.1", "::1"])
+def test_what_a_source_names_twice_is_counted_twice(tmp_path: Path, archive: Any) -> None:
+    files = [{"name": "t.mp3", "source": "derivative", "original": f"{side}.wav", "length": "10"} for side in "ab"]
+    archive.add("talk", [*files, {"name": "t.srt", "format": "SubRip"}], content={})
+    found = ingest("discover", tmp_path, {"source": "internet_archive", "location": archive.url, "month": "2026.10"})
+    assert ledger(found["output"])["in"] == {"units": 2, "seconds": 20.0}
+    named = {r["id"]: (r["reason"], r["detail"]) for r in rows(found["output"], "rejections")}
+    named |= {i["item_id"]: ("item", "") for i in rows(found["output"], "items")}
+    assert set(named) == {"internet_archive:talk/t.mp3", "internet_archive:talk/t.mp3 (2)"}
+    reason, detail = named["internet_archive:talk/t.mp3 (2)"]
+    assert reason == "item_unreadable" and "names internet_archive:talk/t.mp3 again" in detail
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 def test_from_the_internet_archive(tmp_path: Path, archive: Any) -> None:
     from archive_server import Fault
 

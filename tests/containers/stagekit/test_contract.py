@@ -1,6 +1,7 @@
 """The stage contract, as an operator meets it: processes, exit codes, folders."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_an_empty_source_exits_99(demo, tmp_path):
     code, _, err = demo("first", "--input", str(tmp_path / "empty"), "--output", str(tmp_path / "out"))
     assert code == 99 and "nothing to do: no files" in err
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_raw_folder_s_files_may_have_any_name(demo, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("a%20b.txt", "c\nd.txt"):
+        (source / name).write_text("1\n")
+    (source / os.fsdecode(b"caf\xe9")).mkdir()
+    (source / os.fsdecode(b"caf\xe9/none.txt")).touch()
+    out = str(tmp_path / "out")
+    code, _, err = demo("first", "--input", source.as_uri(), "--output", out, "--receipt", str(tmp_path / "r.json"))
+    assert code == 0, err
+    assert json.loads((tmp_path / "r.json").read_text())["rows"]["recordings"] == 2
 
 
 @pytest.mark.parametrize(

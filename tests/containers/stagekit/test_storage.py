@@ -7,7 +7,7 @@ import pytest
 from stores import Place, place
 
 from stagekit.errors import StageError
-from stagekit.storage import LocalStorage, join, local_copy, resolve, to_uri
+from stagekit.storage import LocalStorage, below, join, local_copy, resolve, to_uri
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 
@@ -172,6 +172,34 @@ def test_a_copy_does_not_replace(strict_place: Place):
     with pytest.raises(FileExistsError):
         store.link_or_copy(strict_place.path("a"), strict_place.path("b"))
     assert store.read_bytes(strict_place.path("b")) == b"b"
+
+
+def test_an_object_is_found_below_its_folder_by_the_name_that_is_listed(strict_place: Place):
+    """The emulator unquotes names twice."""
+    names = ["100%20.flac", "a/b#1?.flac", "ü b.flac"]
+    for name in names:
+        strict_place.store.write_bytes(strict_place.path(name), name.encode())
+    folder = to_uri(strict_place.folder) if strict_place.scheme == "file" else f"gs://{strict_place.folder}"
+    assert [name for name, _ in strict_place.store.list(strict_place.folder)] == names
+    for name in names:
+        with local_copy(below(folder, name)) as path:
+            assert path.read_bytes() == name.encode()
+
+
+# what only file systems have
+
+
+def test_links_are_followed_once_and_what_cannot_be_opened_is_listed(tmp_path):
+    root = folder(tmp_path, "root", sub__f="one")
+    folder(tmp_path, "elsewhere", g="two!")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "gone").symlink_to(tmp_path / "nothing")
+    (root / "sub" / "up").symlink_to(root)
+    (root / "sub" / "further up").symlink_to(tmp_path)
+    (tmp_path / "elsewhere" / "across").symlink_to(root / "sub")
+    store = LocalStorage()
+    assert list(store.list(str(root))) == [("gone", 0), ("linked/across/f", 3), ("linked/g", 4), ("sub/f", 3)]
+    assert not store.exists(str(root / "gone"))
 
 
 # URIs

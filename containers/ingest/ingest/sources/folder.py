@@ -1,36 +1,41 @@
 """A folder of audio files with captions beside them, and an optional ``metadata.jsonl``.
 
 ``talk.mp3`` goes with ``talk.srt``, ``talk.vtt`` or ``talk.txt``; between stem and extension may stand a language
-(``talk.en.srt``) and words such as ``asr`` or ``manual``. ``metadata.jsonl`` (in any folder; ``file`` is relative to it)
-holds one object a recording: ``file``, ``id``, ``title``, ``creator``, ``language``, ``license_url``, ``source_url``; other
-keys are kept. Without a license nothing is used, so a folder without ``metadata.jsonl`` gives only rejections.
+(``talk.en.srt``) and words such as ``asr`` or ``manual``. Audio is what :mod:`ingest.pairing` takes from the Internet Archive,
+video included. ``metadata.jsonl`` (UTF-8, or UTF-16 with its mark; in any folder; ``file`` is relative to it) holds one object
+a recording: ``file``, ``id``, ``title``, ``creator``, ``language``, ``license_url``, ``source_url``; other keys are kept.
+Without a license nothing is used, so a folder without ``metadata.jsonl`` gives only rejections.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import md5
 from pathlib import PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 from ingest import licenses
 from ingest.language import same_language
 from ingest.language_tags import bcp47
+from ingest.pairing import LOSSLESS, LOSSY, VIDEO
 from ingest.provenance import classify
 from ingest.sources import Found, Item, Rejection
 from stagekit.audio import AudioError, probe
 from stagekit.errors import StageError
-from stagekit.storage import join, local_copy, resolve, sha256_file, to_uri
+from stagekit.storage import below, local_copy, resolve, sha256_file
 from stagekit.tables import Reason
 
 SOURCE = "folder"
 METADATA = "metadata.jsonl"
-AUDIO = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".webm", ".wma"})
+AUDIO = LOSSY | LOSSLESS | VIDEO
 CAPTIONS = (".srt", ".vtt", ".txt")
 """Kinds of caption in order of preference."""
 FIELDS = ("file", "id", "title", "creator", "language", "license_url", "source_url")
@@ -52,12 +57,15 @@ class _Described:
 def digest(location: str) -> dict[str, str]:
     """sha256 of every file below the folder, by relative path: what decides the output of :func:`discover`.
 
+    What cannot be read has its reason instead.
+
     Raises:
         StageError: there is no such folder.
     """
-    digests = {}
-    for name, _size in _listing(location):
-        with local_copy(join(to_uri(location), name)) as path:
+    sizes, unreadable = _listing(location)
+    digests = dict(unreadable)
+    for name in sizes:
+        with local_copy(below(location, name)) as path:
             digests[name] = sha256_file(path)
     return digests
 
@@ -78,7 +86,7 @@ def discover(
         StageError: there is no such folder.
     """
     known = known or {}
-    sizes = dict(_listing(location))
+    sizes, unreadable = _listing(location)
     described, stray = _read_metadata(location, sizes)
     names = sorted(name for name in sizes if PurePosixPath(name).suffix.lower() in AUDIO)
     captions = _captions(names, sizes)
@@ -89,18 +97,24 @@ def discover(
         return was is None or (was != "" if isinstance(found, Item) else was not in ("", found.reason))
 
     ids: dict[str, str] = {}
-    work = []
-    for name in names:
-        about = described.pop(name, _Described("", {}))
+    taken: dict[str, str] = {}
+
+    def identify(name: str, about: _Described) -> tuple[str, str, _Described]:
+        """Item id, identifier, and what is said of a file: with a problem if another file has its id."""
         identifier = str(about.fields.get("id") or str(PurePosixPath(name).with_suffix("")))
         item_id = f"{SOURCE}:{identifier}/{PurePosixPath(name).name}"
-        if identifier in ids and not about.problem and about.fields.get("id"):
-            about = _Described(
-                about.place, about.fields, f"{about.place}: id {identifier!r} is already that of {ids[identifier]}"
-            )
-            item_id = f"{SOURCE}:{name}"
-        else:
-            ids.setdefault(identifier, name)
+        if (about.fields.get("id") and identifier in ids) or item_id in taken:
+            other = ids.get(identifier) or taken[item_id]
+            same = f"{about.place or name}: id {identifier!r} is already that of {other}"
+            about = replace(about, problem=about.problem or same)
+            item_id = f"{SOURCE}:{name}" if f"{SOURCE}:{name}" not in taken else f"{SOURCE}:{about.place} {name}"
+        ids.setdefault(identifier, name)
+        taken[item_id] = name
+        return item_id, identifier, about
+
+    work = []
+    for name in names:
+        item_id, identifier, about = identify(name, described.pop(name, _Described("", {})))
         if known.get(item_id) != "":
             work.append((name, item_id, identifier, about))
     work = work[: limit or None]
@@ -113,12 +127,13 @@ def discover(
     if limit:
         return
     for name, about in sorted(described.items()):
-        identifier = str(about.fields.get("id") or str(PurePosixPath(name).with_suffix("")))
-        stray.append(
-            Rejection(
-                f"{SOURCE}:{identifier}/{PurePosixPath(name).name}", Reason.NO_AUDIO, f"{about.place}: there is no file {name}"
-            )
-        )
+        reason, detail = Reason.NO_AUDIO, f"there is no file {name}"
+        if name in sizes:
+            detail = f"{name} is of no kind that is read ({' '.join(sorted(AUDIO))})"
+        elif name in unreadable:
+            reason, detail = Reason.ITEM_UNREADABLE, f"{name}: {unreadable.pop(name)}"
+        stray.append(Rejection(identify(name, about)[0], reason, f"{about.place}: {detail}"))
+    stray += [Rejection(f"{SOURCE}:{name}", Reason.ITEM_UNREADABLE, f"{name}: {why}") for name, why in unreadable.items()]
     paired = {caption for found in captions.values() for caption in found}
     for name in sorted(sizes):
         path = PurePosixPath(name)
@@ -128,61 +143,99 @@ def discover(
             and not (path.suffix.lower() == ".txt" and _NOT_CAPTIONS.match(path.name))
         ):
             stray.append(Rejection(f"{SOURCE}:{name}", Reason.NO_AUDIO, "a caption without an audio file of its name"))
-    seen: set[str] = set()
-    for rejection in stray:
-        if rejection.item_id not in seen and new(rejection):
-            seen.add(rejection.item_id)
-            yield rejection
+    yield from filter(new, stray)
 
 
-def _listing(location: str) -> list[tuple[str, int]]:
+def _listing(location: str) -> tuple[dict[str, int], dict[str, str]]:
+    """Relative path → bytes of every file below the folder, in order; and path → why of what is there but cannot be read.
+
+    Raises:
+        StageError: there is no such folder.
+    """
     store, path = resolve(location)
-    local = store.local(path)
-    if local is not None and not local.is_dir():
+    root = store.local(path)
+    if root is not None and not root.is_dir():
         raise StageError(f"location {location}: there is no such folder")
-    return list(store.list(path))
+    sizes: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+    for name, size in store.list(path):
+        if not _encodes(name):
+            unreadable[os.fsencode(name).decode("utf-8", "backslashreplace")] = "its name is not UTF-8"
+        elif root is not None and not (os.path.isfile(root / name) and os.access(root / name, os.R_OK)):
+            unreadable[name] = "it is no file that can be opened (a link to nothing, or no permission)"
+        else:
+            sizes[name] = size
+    return sizes, unreadable
 
 
-def _read_metadata(location: str, names: Iterable[str]) -> tuple[dict[str, _Described], list[Rejection]]:
+def _encodes(text: str) -> bool:
+    """Whether it can be written: not half a surrogate pair (JSON may hold one), nor a file name that is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_metadata(location: str, names: Collection[str]) -> tuple[dict[str, _Described], list[Rejection]]:
     """What is said of each audio file, and lines that cannot be tied to one."""
     described: dict[str, _Described] = {}
     stray: list[Rejection] = []
+    composed = {normalize("NFC", n): n for n in names}
     for path in sorted(n for n in names if PurePosixPath(n).name == METADATA):
-        store, base = resolve(join(to_uri(location), path))
+        store, base = resolve(below(location, path))
         folder = PurePosixPath(path).parent
+        data = store.read_bytes(base).removeprefix(codecs.BOM_UTF8)
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            try:
+                data = data.decode("utf-16").encode()
+            except UnicodeDecodeError as error:
+                stray.append(Rejection(f"{SOURCE}:{path}", Reason.ITEM_UNREADABLE, f"{path}: not UTF-16 ({error})"))
+                continue
         # splitlines() would also cut at U+2028, which JSON allows inside a string.
-        lines = store.read_bytes(base).decode("utf-8-sig", "replace").split("\n")
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(data.split(b"\n"), 1):
             if not line.strip():
                 continue
             place = f"{path} line {number}"
             fields, problem = _parse_line(line)
             name = _inside(folder, fields.get("file"))
+            if name is not None and name not in names:
+                name = composed.get(normalize("NFC", name), name)  # macOS takes names apart, whoever wrote the line did not
             if name is None:
                 detail = problem or f"'file' must name an audio file of this folder, not {fields.get('file')!r}"
                 stray.append(Rejection(f"{SOURCE}:{place}", Reason.ITEM_UNREADABLE, f"{place}: {detail}"))
             elif name in described:
                 stray.append(Rejection(f"{SOURCE}:{place}", Reason.ITEM_UNREADABLE, f"{place} describes {name} again"))
-                if described[name].fields.get("license_url") != fields.get("license_url"):
-                    both = {
-                        **described[name].fields,
-                        "license_url": [described[name].fields.get("license_url"), fields.get("license_url")],
-                    }
-                    described[name] = _Described(f"{described[name].place} and {number}", both, described[name].problem)
+                first = described[name]
+                both = {key: _both(first.fields.get(key), fields.get(key)) for key in ("license_url", "rights")}
+                if any(first.fields.get(key) != value for key, value in both.items()):
+                    described[name] = _Described(f"{first.place} and {number}", {**first.fields, **both}, first.problem)
             else:
                 described[name] = _Described(place, fields, f"{place}: {problem}" if problem else None)
     return described, stray
 
 
-def _parse_line(line: str) -> tuple[dict[str, Any], str | None]:
+def _both(first: object, second: object) -> object:
+    """What two lines say about rights, as the license rules take it: a list where both say something and not the same."""
+    if second is None or second == first:
+        return first
+    stated = [value for said in (first, second) for value in (said if isinstance(said, list) else [said]) if value is not None]
+    return stated if len(stated) > 1 else second
+
+
+def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
     """The object of a line, and what is wrong with it. A broken line still tells which file it meant, where that can be read."""
+    text = line.decode("utf-8", "replace")
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
     except ValueError as error:
-        meant = re.search(r'"file"\s*:\s*"((?:[^"\\]|\\.)*)"', line)
-        return ({"file": meant[1]} if meant else {}), f"not JSON ({error})"
+        meant = re.search(r'"file"\s*:\s*"((?:[^"\\\ufffd]|\\.)*)"', text)
+        what = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
+        return ({"file": meant[1]} if meant else {}), f"not {what} ({error})"
     if not isinstance(value, dict):
-        return {}, f"an object was expected, not {line.strip()[:60]}"
+        return {}, f"an object was expected, not {text.strip()[:60]}"
+    if not _encodes(json.dumps(value, ensure_ascii=False)):
+        return {"file": value.get("file")}, "a text in it holds half a surrogate pair, which cannot be written as UTF-8"
     for field in FIELDS:
         given = value.get(field)
         texts = given if isinstance(given, list) and field in ("creator", "title", "license_url") else [given]
@@ -197,7 +250,7 @@ def _parse_line(line: str) -> tuple[dict[str, Any], str | None]:
 
 def _inside(folder: PurePosixPath, file: object) -> str | None:
     """The path of a described file below the source folder; None if it leads out of it or is no text."""
-    if not isinstance(file, str) or not file.strip() or "\0" in file:
+    if not isinstance(file, str) or not file.strip() or "\0" in file or not _encodes(file):
         return None
     path = PurePosixPath(file.strip().replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
@@ -252,7 +305,7 @@ def _found(
     today: str,
 ) -> Found:
     """An audio file as an item or a rejection."""
-    uri = join(to_uri(location), name)
+    uri = below(location, name)
     claimed, checksum = _claims(uri)
     seconds = claimed or 0.0
     if about.problem:
@@ -289,7 +342,7 @@ def _found(
             "audio_uri": uri,
             "audio_bytes": size,
             "audio_md5": checksum,
-            "caption_uri": join(to_uri(location), caption),
+            "caption_uri": below(location, caption),
             "caption_kind": PurePosixPath(caption).suffix.lower()[1:],
             "claimed_duration_s": claimed,
             "added_at": _text(fields.get("added_at")),

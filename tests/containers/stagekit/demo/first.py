@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stagekit.stage import Context, EmptyInput, Params, stage
-from stagekit.storage import join, local_copy, resolve
+from stagekit.storage import below, local_copy, resolve
 
 
 class FirstParams(Params):
@@ -17,7 +17,7 @@ def run(ctx: Context[FirstParams]) -> None:
     if not files:
         raise EmptyInput("no files")
     for shard, name in enumerate(files):
-        with local_copy(join(ctx.inputs[0].uri, name)) as local:
+        with local_copy(below(ctx.inputs[0].uri, name)) as local:
             for number, line in enumerate(Path(local).read_text().splitlines()):
                 row_id = f"{name}-{number}"
                 ctx.enter(row_id, float(line))

@@ -55,9 +55,7 @@ def figures(run: Run, truth: Path, keep: Keep) -> dict[str, Figure]:
                 starts.append(word.start_s - start)
                 ends += [] if place in joined else [word.end_s - end]
                 at.append(start / 3600)
-    silent = {int(a): s for (a, *_), s in zip(known["words"], known["silent_s"], strict=True)}
-    spans = sorted((words[w][0] + silent[w], words[w][1]) for w in words if w not in joined)
-    unknown = [words[w] for w in joined]
+    spans, unknown = sorted(words[w] for w in words if w not in joined), [words[w] for w in joined]
     at_cuts = [t for s in kept for t in (s.start_s, s.end_s) if not any(a < t < b for a, b in unknown)]
     cuts = [(float(any(a + INSIDE_S < t < b - INSIDE_S for a, b in spans)), 1.0) for t in at_cuts]
     near = [(t, e) for t, e in zip(at, starts, strict=True) if abs(e) < 0.5]

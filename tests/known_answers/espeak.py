@@ -5,8 +5,7 @@
 A program of its own: eSpeak NG is GPL, so its library (Debian: `apt-get install espeak-ng`) is loaded here and nowhere else.
 It reads whole chapters (the transcripts in data/librispeech), each with a voice, speed and pitch of its own, sentences 0.2–0.9 s
 apart, over noise 35 dB under the speech. OUT.json holds the text and `words`: [char_start, char_end, start_s, end_s]. A word
-starts at its event and ends where its last phoneme that is not a pause ends; `silent_s`: the seconds of silence that each begins
-with (a stop's closure). Words that the engine says as one with the next
+starts at its event and ends where its last phoneme that is not a pause ends. Words that the engine says as one with the next
 ("of the") have no event of their own and are left out.
 """
 
@@ -31,8 +30,6 @@ WORD_EVENT, PHONEME_EVENT = 1, 7
 PAUSES = ("", "_", "_:", "_!", "_|")
 VOICES = ("en-us+m3", "en-us+f2", "en-us+m1", "en-us+f4", "en-us+m7", "en-us+f1")
 NOISE_DB = 35.0
-SILENT = 1e-3
-"""Of the loudest sample: what lies under it is silence. The engine's own is 1e-5, and 54 ms of it begin a word like "to"."""
 
 
 class Event(ctypes.Structure):
@@ -92,13 +89,6 @@ class Voice:
         return wave, words
 
 
-def silent_start(wave: np.ndarray, rate: int, start_s: float, end_s: float) -> float:
-    """Seconds of silence that a word begins with: the closure of a stop."""
-    said = np.abs(wave[round(start_s * rate) : round(end_s * rate)])
-    loud = np.flatnonzero(said > SILENT * np.abs(wave).max())
-    return float(loud[0] if len(loud) else len(said)) / rate
-
-
 def chapters() -> list[list[str]]:
     """Sentences of the LibriSpeech chapters, written as sentences."""
     tables = sorted((DATA / "librispeech").glob("*.trans.txt"))
@@ -114,7 +104,6 @@ def make(seconds: float, seed: int) -> tuple[np.ndarray, dict[str, object]]:
     engine, rng, noise = Voice(), random.Random(seed), np.random.default_rng(seed)
     parts: list[np.ndarray] = []
     words: list[tuple[int, int, float, float]] = []
-    silent: list[float] = []
     text, at, n = "", 0, 0
     while at / engine.rate < seconds:
         sentences = chapters()[n % 6]
@@ -127,9 +116,7 @@ def make(seconds: float, seed: int) -> tuple[np.ndarray, dict[str, object]]:
             wave, said = engine.say(sentence, voice, speed, pitch)
             text += " " if k else ""
             begin = (at + len(gap)) / engine.rate
-            said = [w for w in said if sentence[w[0] : w[1]].strip()]
-            words += [(len(text) + a, len(text) + b, begin + s, begin + e) for a, b, s, e in said]
-            silent += [silent_start(wave, engine.rate, s, e) for _, _, s, e in said]
+            words += [(len(text) + a, len(text) + b, begin + s, begin + e) for a, b, s, e in said if sentence[a:b].strip()]
             text += sentence
             parts += [gap, wave]
             at += len(gap) + len(wave)
@@ -138,8 +125,7 @@ def make(seconds: float, seed: int) -> tuple[np.ndarray, dict[str, object]]:
     samples *= 0.5 / np.abs(samples).max()
     level = float(np.sqrt(np.mean(samples**2))) * 10 ** (-NOISE_DB / 20)
     samples = samples + noise.normal(0, level, len(samples)).astype(np.float32)
-    truth = {"text": text.rstrip(), "words": [list(w) for w in words], "silent_s": silent, "rate": engine.rate, "seed": seed}
-    return samples, truth
+    return samples, {"text": text.rstrip(), "words": [list(w) for w in words], "rate": engine.rate, "seed": seed}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import regex
 from pydantic import Field
 
+from keywords.wanted import Wanted
 from stagekit.errors import EmptyInput, StageError
 from stagekit.folder import iterate_files
 from stagekit.stage import Context, Params, stage
@@ -28,11 +29,6 @@ MIN_GRAPHEMES, MIN_GRAPHEMES_SYLLABLES = 3, 2
 SYLLABLES = ("zh", "yue", "ja", "ko")
 """Whose characters are a syllable or more: 学校 and 학교 are whole words, as in Chinese."""
 MIN_CLIPS = 5
-APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ‘‛ʹ′`´＇ʻʾʿ", "'"))
-MOST_JOINED = 30
-"""Characters of a longest entry that a segmenter may have divided."""
-JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"))
-"""What ingest leaves out of words."""
 
 
 class SelectParams(Params):
@@ -129,7 +125,7 @@ def run(ctx: Context[SelectParams]) -> None:
     picked = _pick(ctx, sentences, unfit, wanted, kept, language)
     for word in sorted(tallies):
         _account(ctx, word, tallies[word], verdicts[word], picked.get(word, (0, 0.0)))
-    report = wanted.report(tallies, verdicts, ctx.params.min_clips)
+    report = wanted.report({word: tally.clips for word, tally in tallies.items()}, verdicts, ctx.params.min_clips)
     ctx.path("report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     ctx.metrics.update(
         keywords=len(kept), clips=sum(n for n, _ in picked.values()), speech_s=round(sum(s for _, s in picked.values()), 3),
@@ -316,108 +312,3 @@ def _account(ctx: Context[SelectParams], word: str, tally: Tally, verdict: Reaso
     ctx.keep(word, seconds)
     if clips < tally.clips:
         ctx.reject(word, Reason.WORD_CAP, f"{tally.clips - clips} of {tally.clips} clips", end_s=tally.seconds - seconds)
-
-
-class Wanted:
-    """An own list of keywords; without one everything is wanted."""
-
-    def __init__(self, listed: Sequence[str], language: str, text: Mapping[str, Any] | None = None):
-        """``listed``: words as a person types them; they become what ingest makes of such words by the rules ``text``."""
-        self.everything = not listed
-        self._asked = {entry: _folded(entry, language, text or {}) for entry in listed}
-        folded = set(self._asked.values())
-        if "" in folded:
-            raise StageError("--params keywords: an entry is empty")
-        self._words = {f for f in folded if " " not in f and not _is_pattern(f)}
-        self._patterns = [regex.compile(_regex(f)) for f in sorted(folded) if " " not in f and _is_pattern(f)]
-        self._phrases = [[regex.compile(_regex(w)) for w in f.split(" ")] for f in sorted(folded) if " " in f]
-        joined = (text or {}).get("segmenter", "spaces") != "spaces"
-        self._joined = self._words if joined else frozenset[str]()
-        self._exact = self._words | {f for f in folded if " " in f and not _is_pattern(f)}
-
-    def exact(self, word: str) -> bool:
-        """Whether the list names this very word or phrase."""
-        return word in self._exact
-
-    @lru_cache(maxsize=1 << 16)  # noqa: B019 - one object a stage
-    def word(self, word: str) -> bool:
-        """Whether a single word is wanted."""
-        return word in self._words or any(p.fullmatch(word) for p in self._patterns)
-
-    def phrases(self, words: Sequence[str], indexes: Sequence[int]) -> Iterator[tuple[int, int, str]]:
-        """(first, count, phrase) of those wanted in a sentence; words that were not aligned stand between no two of one.
-
-        Where a segmenter found the words, an entry may be several of them: 東京タワー is 東京 and タワー.
-        """
-        seen: set[tuple[int, int]] = set()
-        for phrase in self._phrases:
-            n = len(phrase)
-            for i in range(len(words) - n + 1):
-                if (i, n) in seen or indexes[i + n - 1] - indexes[i] != n - 1:
-                    continue
-                if all(p.fullmatch(w) for p, w in zip(phrase, words[i : i + n], strict=True)):
-                    seen.add((i, n))
-                    yield i, n, " ".join(words[i : i + n])
-        for i in range(len(words)) if self._joined else ():
-            whole = words[i]
-            for k in range(i + 1, len(words)):
-                if indexes[k] - indexes[k - 1] != 1 or len(whole) > MOST_JOINED:
-                    break
-                whole += words[k]
-                if whole in self._joined:
-                    yield i, k - i + 1, whole
-
-    def report(self, tallies: dict[str, Tally], verdicts: dict[str, Reason | None], min_clips: int) -> dict[str, Any]:
-        """Which entries gave which keywords, and which gave none, and why."""
-        found: dict[str, list[str]] = {}
-        missing = []
-        for entry, folded in self._asked.items():
-            pattern = regex.compile(" ".join(_regex(w) for w in folded.split(" ")))
-            spoken = [word for word in tallies if pattern.fullmatch(word)]
-            if kept := sorted(w for w in spoken if verdicts[w] is None):
-                found[entry] = kept
-                continue
-            best = max(spoken, key=lambda w: tallies[w].clips, default=None)
-            if best is None:
-                why = "in no sentence, in this spelling"
-            elif verdicts[best] == Reason.WORD_SHORT:
-                why = f"'{best}' is too short; name it without a wildcard"
-            else:
-                why = f"'{best}' has {tallies[best].clips} clips, {min_clips} are needed"
-            missing.append({"keyword": entry, "why": why})
-        return {"asked": len(self._asked), "found": found, "not_there": missing}
-
-
-def _folded(entry: str, language: str, rules: Mapping[str, Any]) -> str:
-    """An entry as its words stand among a sentence's: "Peut-être" is "peut être", French "l'oncle" is "l' oncle"."""
-    text = unicodedata.normalize("NFC", entry).translate(APOSTROPHES).translate(JOINERS)
-    if language.partition("-")[0] in ("tr", "az"):
-        text = text.replace("İ", "i").replace("I", "ı")
-    text = text.lower()
-    if rules.get("casing") == "irish":
-        text = regex.sub(r"\b([nt])-(?=[aeiouáéíóú])", r"\1", text)
-    text = "".join(rules.get("replace", {}).get(c, c) for c in regex.sub(r"(?<=\w)[-‐‑](?=\w)", " ", text))
-    if strip := rules.get("strip"):
-        text = regex.sub(f"[{strip}]", "", text)
-    words = text.split()
-    if rules.get("apostrophe") == "elision":
-        words = [part for word in words for part in _elided(word, rules)]
-    return unicodedata.normalize("NFC", " ".join(words))
-
-
-def _elided(word: str, rules: Mapping[str, Any]) -> list[str]:
-    if word in rules.get("whole", ()):
-        return [word]
-    host, _, enclitic = word.rpartition("'")
-    if len(host) > 1 and enclitic in rules.get("enclitics", ()):
-        return [host, f"'{enclitic}"]
-    return regex.findall(r"[^']*'|[^']+", word)
-
-
-def _is_pattern(text: str) -> bool:
-    return "*" in text or "?" in text
-
-
-def _regex(word: str) -> str:
-    """A word with ``*`` and ``?`` as a regular expression; brackets are letters like any other."""
-    return "".join(r"[^ ]*" if c == "*" else r"(?:[^ ]\p{M}*)" if c == "?" else regex.escape(c) for c in word)

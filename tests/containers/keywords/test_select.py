@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from spoken import aligned, prepared, rows, sentence, stage, words
 
-from keywords.select import Wanted, graphemes
+from keywords.select import graphemes
+from keywords.wanted import Wanted
 
 SAFE = re.compile(r"[0-9a-f]{64}-\d+(-\d+)?")
 

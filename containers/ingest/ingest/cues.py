@@ -22,6 +22,9 @@ _TAG = re.compile(
     r"|</?c\.[^<>]{0,200}>|<(?:\d{1,4}:)?\d{1,2}:\d{1,2}[.,]\d{3}>",
     re.I | re.M,
 )
+_ESCAPED_TAG = re.compile(r"</?(?:i|b|u|s|em|strong|font)\b[^<>]{0,300}>", re.I)
+"""Of what was escaped, only formatting is markup: who writes of HTML escapes, too."""
+_REFERENCE = re.compile(r"&#?\w{1,31};")
 _ASS = re.compile(r"\{[^{}\n]*\\[^{}\n]*\}|\{[YyCcFfSs]:[^{}\n]{1,40}\}")
 _SOFT_BREAK = re.compile(r"\u00ad[ \t]*\n[ \t]*")
 _INVISIBLE = re.compile(
@@ -29,8 +32,12 @@ _INVISIBLE = re.compile(
 )
 
 _MUSIC = re.compile(r"[♪♫♬♩🎵🎶]+([^♪♫♬♩🎵🎶]*)(?:[♪♫♬♩🎵🎶]+|$)")
-_SOUND_AND_SPEECH = re.compile(r"[♪♫♬♩🎵🎶]+\s*(?=(?:\[[^\[\]]*\]|\((?P<aside>[^()]*)\))\s*[^\s♪♫♬♩🎵🎶][^♪♫♬♩🎵🎶]*$)")
+_SOUND_AND_SPEECH = re.compile(
+    r"[♪♫♬♩🎵🎶]+\s*(?=(?:\[(?P<sound>[^\[\]]*)\]|\((?P<aside>[^()]*)\))\s*[^\s♪♫♬♩🎵🎶][^♪♫♬♩🎵🎶]*$)"
+)
 """Notes that nothing closes, before a sound in brackets and speech: `♪ [upbeat music] And welcome`."""
+_SUNG = re.compile(r"(?i)\b(?:sing|song|choir|chorus|chant|vocal|lyric)")
+"""After such a sound come lyrics."""
 _BRACKETS = re.compile(r"(\[[^\[\]]{0,300}\]|【[^【】]{0,300}】)(\s*:(?=\s|$))?")
 _OPEN_BRACKET = re.compile(r"\[([^\[\]\n]{1,40})$", re.M)
 _PARENTHESES = re.compile(r"(\([^()]{1,200}\)|（[^（）]{1,200}）)(\s*:(?=\s|$))?")
@@ -102,11 +109,13 @@ class Piece:
 def plain_lines(text: str) -> list[str]:
     """A cue's lines without markup and invisible characters. A voice tag stays as a private mark for :func:`pieces`.
 
-    Character references count as what they stand for, markup too; so do references that were escaped once more.
+    Character references count as what they stand for, tags of formatting too; so do references that were escaped once more.
     """
-    text = html.unescape(html.unescape(text)).replace(_VOICE_OPEN, "").replace(_VOICE_CLOSE, "")
+    text = text.replace(_VOICE_OPEN, "").replace(_VOICE_CLOSE, "")
     text = _RUBY.sub("", _VOICE_TAG.sub(lambda m: f"\n{_VOICE_OPEN}{m[1].strip()}{_VOICE_CLOSE}", text))
     text = _TAG.sub("", _BREAK.sub("\n", _ASS.sub("", text))).replace("\\h", " ")
+    text = _REFERENCE.sub(lambda m: html.unescape(m[0]), html.unescape(text))
+    text = _ESCAPED_TAG.sub("", re.sub(r"(?i)<br\s*/?>", "\n", text))
     text = text.replace("\x85", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     text = _INVISIBLE.sub("", _SOFT_BREAK.sub("", text))
     return [" ".join(line.split(None)) for line in text.split("\n") if line.strip(" \t\xa0")]
@@ -166,9 +175,11 @@ def pieces(
         alone = at_start(match) and not match.string[match.end() :].partition("\n")[0].strip()
         return take(inner) if _is_sound(inner, alone and captions, capitals) else match[0]
 
-    text = _SOUND_AND_SPEECH.sub(
-        lambda m: m[0] if m["aside"] and not _is_sound(m["aside"], False, capitals) else "", "\n".join(lines)
-    )
+    def note(match: re.Match[str]) -> str:
+        sung = _SUNG.search(match["sound"] or match["aside"] or "")
+        return match[0] if sung or (match["aside"] and not _is_sound(match["aside"], False, capitals)) else ""
+
+    text = _SOUND_AND_SPEECH.sub(note, "\n".join(lines))
     text = _MUSIC.sub(lambda m: take(m[1] or "♪"), text)
     text = _OPEN_BRACKET.sub(lambda m: take(m[1]), _BRACKETS.sub(bracket, text))
     text = _PARENTHESES.sub(parenthesis, text)

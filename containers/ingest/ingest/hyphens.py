@@ -11,6 +11,8 @@ from collections.abc import Sequence
 BREAKING_SHARE = 0.03
 """A text divides words if so many of its line ends are a hyphen before a small letter. Of 3,800 line ends in the captions and
 texts that this was tried on, none of which divides words, not one was."""
+LEAST_DIVIDED = 3
+"""… and at least so many: one may be speech that was interrupted ("I wanted to-")."""
 STEM_LETTERS = 2
 """A word that goes on from the first half with so many letters of the second shows that the first is part of a word."""
 
@@ -24,8 +26,8 @@ _HEADS = frozenset(
     "mother father brother sister son".split()
 )
 """First halves of compounds that may stand nowhere else in a text."""
-_AND = frozenset("and or und oder et ou".split())
-"""What follows a hyphen that stands for the rest of a compound: 'pre- and post-war'."""
+_APART = frozenset("and or und oder et ou in out up down on off over by away".split())
+"""Second halves that are words of their own: 'pre- and post-war', 'walk-in'."""
 
 
 def join_words(cues: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -48,7 +50,7 @@ def join_words(cues: Sequence[Sequence[str]]) -> list[list[str]]:
     divided = [halves for pair in ends if (halves := _halves(*pair))]
     if not divided:
         return [list(lines) for lines in cues]
-    text = _Text(cues, len(divided) >= BREAKING_SHARE * len(ends))
+    text = _Text(cues, len(divided) >= max(LEAST_DIVIDED, BREAKING_SHARE * len(ends)))
     return [_joined(lines, text) for lines in cues]
 
 
@@ -74,9 +76,9 @@ class _Text:
             return True
         apart = first in self.words and second in self.words
         stutter = second.startswith(first)
-        if apart or stutter or first in _HEADS or second in _AND or f"{first}-{second}" in self.compounds:
+        if apart or stutter or first in _HEADS or second in _APART or f"{first}-{second}" in self.compounds:
             return False
-        return self.breaks or first + second[:STEM_LETTERS] in self.stems
+        return self.breaks or (len(second) > STEM_LETTERS and first + second[:STEM_LETTERS] in self.stems)
 
 
 def _halves(line: str, following: str) -> tuple[str, str] | None:

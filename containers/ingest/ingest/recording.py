@@ -177,8 +177,8 @@ def _check_whole(pcm: Pcm, said: Probe, claimed: float | None) -> None:
     missing = (claimed or 0.0) - pcm.duration_s
     lossless = said.codec in LOSSLESS
     cut_off = missing > (LOSSLESS_MISSING_S if lossless else max(MISSING_S, MISSING_SHARE * (claimed or 0.0)))
-    if said.video and not complaints:
-        cut_off = False  # the container claims the picture's length, which may be longer
+    if said.video and not complaints and not lossless and said.container != "flv":
+        cut_off = False  # the container claims the picture's length, which may be longer; of a cut FLV the decoder says nothing
     spoken = f"; the decoder says: {pcm.complaints[0]}" if pcm.complaints else ""
     if cut_off:
         at_end = complaints <= TRUNCATION_COMPLAINTS and not any("mismatch" in c or "exceeds" in c for c in pcm.complaints)

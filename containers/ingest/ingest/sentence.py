@@ -53,6 +53,7 @@ class TextRules(BaseModel):
     numerals: Literal["spell", "reject"] = Field(
         "reject", description=f"spell: digits of 0 to {MOST_SPELLED} become words; for languages whose numerals do not inflect"
     )
+    numeral_endings: list[str] = Field([], description="what inflects a numeral after a hyphen (Esperanto's 21-an, the 21st)")
     numerals_not_beside: list[str] = Field([], description="words beside which a numeral is said in another way (months)")
     segmenter: Literal["spaces", "jieba", "pycantonese", "pythainlp", "sudachi"] = Field(
         "spaces", description="what divides words"
@@ -117,8 +118,6 @@ _IRISH_PIECE = _pieces(r"(?:(?i:(?<![\p{L}\p{N}])[nt]-(?=[aeiouáéíóú])))?")
 """With the prefixes that a hyphen parts from their word: t-uisce, n-athair."""
 _COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _NUMBER_PART = regex.compile(r"[.,:/'’\-–−]\d")
-_ENDING = regex.compile(r"-\p{Ll}{1,3}(?!\p{L})")
-"""What inflects a numeral: "90-an" (the nineties), "21-an" (the 21st)."""
 _ROMAN = regex.compile(
     rf"(?=[IVX]{{2}}|[MDCLXVI]{{4}})M{{0,3}}(?:CM|CD|D?C{{0,3}})(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})"
     rf"(?:[{APOSTROPHES}].*|[\p{{Ll}}\p{{Lm}}]{{1,4}})?"
@@ -167,8 +166,9 @@ def _quotes(text: str, rules: TextRules) -> set[int]:
         if found and at < max(found):
             continue
         mark, closing = _ENDING_MARK.search(text, at + 1), _CLOSING.search(text, at + 1)
-        if mark and (text[at + 1 : mark.start()].isalpha() or (rules.apostrophe == "elision" and not closing)):
-            closing = mark
+        if mark:
+            one_word = _plain(text[at + 1 : mark.start()]).replace("'", "").isalpha()
+            closing = mark if one_word or (rules.apostrophe == "elision" and not closing) else closing
         if closing:
             found |= {at, closing.start()}
     return found
@@ -237,7 +237,9 @@ def _add(said: Said, start: int, end: int, speller: _Speller, script: str | None
 def _alone(text: str, start: int, end: int, rules: TextRules) -> bool:
     """Whether the digits at [start, end) are a numeral by themselves: no part of another, no date, nothing that inflects them."""
     before, after = text[:start], text[end:]
-    if _NUMBER_PART.match(after) or _ENDING.match(after) or regex.search(r"(?:\d[.,:/'’\-–−]|(?<!\S)[-–−])$", before[-2:]):
+    ending = regex.match(r"-(\p{Ll}+)", after)
+    inflected = ending and ending[1] in rules.numeral_endings
+    if inflected or _NUMBER_PART.match(after) or regex.search(r"(?:\d[.,:/'’\-–−]|(?<!\S)[-–−])$", before[-2:]):
         return False
     beside = (regex.search(r"(\p{L}+)\W*$", before[-30:]), regex.match(r"\W*(\p{L}+)", after[:30]))
     return not any(word and word[1].lower() in rules.numerals_not_beside for word in beside)

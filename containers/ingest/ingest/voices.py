@@ -336,7 +336,7 @@ def _take(
         ctx.write("readings", row, written // ctx.params.shard_clips)
         ctx.keep(reading_id, seconds)
         written += 1
-    if wanted and len(missing) == len(wanted):
+    if wanted and not known and not bad and len(missing) == len(wanted):
         lists = f"{ctx.params.listed} lists, such as {next(iter(wanted))}"
         raise StageError(f"{ctx.params.location}: holds none of the {len(wanted)} clips that {lists}")
     for clip, entry in missing.items():

@@ -109,10 +109,14 @@ def _folded(entry: str, language: str, rules: Mapping[str, Any]) -> str:
 def _elided(word: str, rules: Mapping[str, Any]) -> list[str]:
     if word in rules.get("whole", ()):
         return [word]
-    host, _, enclitic = word.rpartition("'")
-    if len(host) > 1 and enclitic in rules.get("enclitics", ()):
-        return [host, f"'{enclitic}"]
-    return regex.findall(r"[^']*'|[^']+", word)
+    host, mark, enclitic = word.rpartition("'")
+    if mark and enclitic in rules.get("enclitics", ()) and len(host) != 1:
+        return [*_parts(host), f"'{enclitic}"]
+    return _parts(word)
+
+
+def _parts(word: str) -> list[str]:
+    return regex.findall(r"[^']+'?", word)
 
 
 def _is_pattern(text: str) -> bool:

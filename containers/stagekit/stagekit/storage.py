@@ -117,11 +117,12 @@ class LocalStorage:
     def list(self, path: str) -> Iterator[tuple[str, int]]:
         """Files below a folder, sorted; hidden ones (staging, temporary) are not objects.
 
-        Links to folders are followed, save those that lead back up. What cannot be opened (a link to nothing, a folder without
+        A link to a folder elsewhere is followed, once; one to a folder of this tree is not, for its files are here already. What
+        cannot be opened (a link to nothing, a folder without
         permission) is listed with 0 bytes, so that whoever needs it can say so.
         """
         root = Path(path)
-        for file in sorted(_files(root, ())) if root.is_dir() else ():
+        for file in sorted(_files(root, [root.resolve()])) if root.is_dir() else ():
             yield file.relative_to(root).as_posix(), file.stat().st_size if os.path.isfile(file) else 0
 
     def local(self, path: str) -> Path | None:
@@ -163,17 +164,24 @@ class LocalStorage:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """What is below a folder and neither hidden nor a folder. ``above``: the folders on the way to it, without links."""
-    above = (*above, folder.resolve())
-    for name in os.listdir(folder):
+def _files(folder: Path, trees: list[Path]) -> Iterator[Path]:
+    """What is below a folder and neither hidden nor a folder. ``trees``: the tree it is of, and those that links led to."""
+    for name in sorted(os.listdir(folder)):
         path = folder / name
         if name.startswith("."):
             continue
         if not os.path.isdir(path) or not os.access(path, os.R_OK | os.X_OK):
             yield path
-        elif not path.is_symlink() or not any(a.is_relative_to(path.resolve()) for a in above):
-            yield from _files(path, above)
+        elif not path.is_symlink():
+            yield from _files(path, trees)
+        elif not any(_holds(t, target := path.resolve()) or t.is_relative_to(target) for t in trees):
+            trees.append(target)
+            yield from _files(path, trees)
+
+
+def _holds(tree: Path, target: Path) -> bool:
+    """Whether a folder is part of a tree's listing."""
+    return target.is_relative_to(tree) and not any(part.startswith(".") for part in target.relative_to(tree).parts)
 
 
 @contextmanager

@@ -146,6 +146,7 @@ def test_plain_text_keeps_its_lines_and_asides() -> None:
         ("Impres\u00ad\nsions.", "Impressions."),
         ("l'im-\nportance", "l'importance"),
         # what stays
+        ("We stand by, a stand-\nin.", "We stand by, a stand-\nin."),
         ("A well-\nknown man.", "A well-\nknown man."),
         ("Its mother-in-\nlaw, an up-\nto-date one.", "Its mother-in-\nlaw, an up-\nto-date one."),
         ("Pre-\nand post-war.", "Pre-\nand post-war."),
@@ -155,8 +156,14 @@ def test_plain_text_keeps_its_lines_and_asides() -> None:
     ],
 )
 def test_words_divided_at_line_ends_are_one_and_compounds_are_not(text: str, said: str) -> None:
+    text, said = f"{text}\nAn al-\nmost per-\nfect sen-\ntence.", f"{said}\nAn almost\nperfect\nsentence."
     caption = parse_caption(text.encode(), "txt")
     assert caption.text == said and caption.raw == text
+
+
+def test_one_hyphen_does_not_say_that_a_text_divides_words() -> None:
+    said = srt("I wanted to-\nwhat did you say?", "Let us go on then,\nshall we?", "We were walking.", "A walk-\nin clinic.").text
+    assert said == "I wanted to- what did you say? Let us go on then, shall we? We were walking. A walk- in clinic."
 
 
 def test_a_divided_word_of_captions_is_told_by_the_rest_of_them() -> None:
@@ -222,7 +229,9 @@ def test_what_is_said_twice_stays() -> None:
         ("♪ [upbeat music] And welcome", None, "And welcome", ("upbeat music",)),
         ("♪ (music plays) And welcome", None, "And welcome", ("music plays",)),
         ("♪ (oh baby) la la", None, "", ("(oh baby) la la",)),
+        ("♪ [singing] Amazing grace", None, "", ("[singing] Amazing grace",)),
         ("♪ [upbeat music] la la ♪ Hello.", None, "Hello.", ("[upbeat music] la la",)),
+        ("the &lt;body&gt; tag, see ?a=1&amp;section=2", None, "the <body> tag, see ?a=1&section=2", ()),
         ("&lt;i&gt;And it is…&lt;/i&gt;", None, "And it is…", ()),
         ("A &amp;amp; B&amp;nbsp;here &amp;lt;i&amp;gt;now", None, "A & B here now", ()),
         ("Well [laughs] yes", None, "Well yes", ("laughs",)),

@@ -77,6 +77,16 @@ def test_a_picture_that_runs_longer_than_the_sound_is_no_truncation(
     assert info.value.reason == Reason.AUDIO_TRUNCATED and "of the 40.0" in info.value.detail
 
 
+def test_a_cut_off_flv_of_which_the_decoder_says_nothing_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "talk.flv"
+    bad_input.ffmpeg("-f", "lavfi", "-i", "testsrc=d=11:s=64x64:r=5", "-i", bad_input.SPEECH, "-ar", "22050", path)
+    assert abs(examine(path).duration_s - 11.0) < 0.2
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioRejected, match="of the 11") as info:
+        examine(path)
+    assert info.value.reason == Reason.AUDIO_TRUNCATED
+
+
 def id3v2(frame: bytes, content: bytes) -> bytes:
     body = frame + struct.pack(">I", len(content)) + b"\0\0" + content
     size = bytes(len(body) >> shift & 0x7F for shift in (21, 14, 7, 0))

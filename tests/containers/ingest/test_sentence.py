@@ -54,6 +54,7 @@ def test_a_quotation_in_apostrophes_leaves_no_mark_on_its_words() -> None:
     assert words("‘Ik ga naar huis,’ zei hij.", dutch, "nl") == ["ik", "ga", "naar", "huis", "zei", "hij"]
     assert words("'s Avonds ga ik met z'n auto's.", dutch, "nl") == ["'s", "avonds", "ga", "ik", "met", "z'n", "auto's"]
     assert words("'dwi ddim yn gwybod'", welsh, "cy") == ["dwi", "ddim", "yn", "gwybod"]
+    assert words("Ar ger 'c'hoar' a zo", BR, "br") == ["ar", "ger", "c'hoar", "a", "zo"]
     assert words("'l hemm ta' Malta", {"letters": "a-zħ", "apostrophe": "edges"}, "mt") == ["'l", "hemm", "ta'", "malta"]
     assert words("'bonjour l'ami'", FR, "fr") == ["bonjour", "l'", "ami"]
     assert words("un po' di 'pane' e l'acqua", FR, "it") == ["un", "po'", "di", "pane", "e", "l'", "acqua"]
@@ -111,7 +112,9 @@ def test_a_numeral_that_is_signed_inflected_or_a_date_is_refused() -> None:
     assert words("Apollo-11, and 5 of us", dated) == ["apollo", "eleven", "and", "five", "of", "us"]
     for text in ("It was -5 outside", "−5 degrees", "on May 5", "the 5 May", "2 × 3"):
         assert refusal(text, dated) == Reason.NUMERAL, text
-    assert refusal("La 5-a de majo", EN, "eo") == refusal("tahun 90-an", EN, "id") == Reason.NUMERAL
+    inflected = EN | {"numeral_endings": ["a", "an"]}
+    assert refusal("La 5-a de majo", inflected, "eo") == refusal("tahun 90-an", inflected, "id") == Reason.NUMERAL
+    assert words("a 10-day trip", EN) == ["a", "ten", "day", "trip"]
     assert refusal("May 5 bata", EN, "fil") == Reason.NUMERAL  # no Filipino in num2words; Finnish is none
 
 

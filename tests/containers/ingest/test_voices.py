@@ -100,6 +100,16 @@ def test_a_release_that_holds_none_of_its_clips_is_an_error(tmp_path: Path) -> N
     assert "holds none of the" in voices(tmp_path, folder.parent, code=1)["stderr"]
 
 
+def test_a_later_release_that_lacks_its_one_new_clip_is_counted(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    first = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, folder.parent)["output"])["output"]
+    lines = (folder / "validated.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    gone = lines[1].replace(lines[1].split("\t")[1], "gone.mp3")
+    (folder / "validated.tsv").write_text("\n".join([*lines, gone]) + "\n", encoding="utf-8")
+    again = voices(tmp_path / "again", folder.parent, f"known={first}")
+    assert rejected(again["output"])["gone.mp3"][0] == "audio_missing"
+
+
 @pytest.mark.parametrize("language", ["cnh", "rm-sursilv", "zoc"])
 def test_a_language_that_cldr_does_not_name_comes_in(tmp_path: Path, language: str) -> None:
     assert voices(tmp_path, V18, language=language, locale="en")["metrics"]["readings"] > 0

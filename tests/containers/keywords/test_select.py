@@ -137,7 +137,9 @@ def test_turkish_capitals_in_an_own_list(tmp_path: Path) -> None:
     [
         ("fr", {"apostrophe": "elision", "whole": ["aujourd'hui"]}, ["Peut-être", "l’oncle", "aujourd'hui"],
          ["peut être", "l' oncle", "aujourd'hui"]),
-        ("ca", {"apostrophe": "elision", "enclitics": ["l"]}, ["Porta'l"], ["porta 'l"]),
+        ("ca", {"apostrophe": "elision", "enclitics": ["l", "n"]}, ["Porta'l", "'l", "l'ha'n"],
+         ["porta 'l", "'l", "l' ha 'n"]),
+        ("it", {"apostrophe": "elision"}, ["'ndrangheta", "po'"], ["ndrangheta", "po'"]),
         ("fa", {"replace": {"ك": "ک"}}, ["می\u200cخواهم", "كتاب"], ["میخواهم", "کتاب"]),
         ("ro", {"replace": {"ş": "ș"}}, ["Şi"], ["și"]),
         ("ar", {"strip": "\\u064b-\\u0652"}, ["كِتاب"], ["كتاب"]),

@@ -198,7 +198,13 @@ def test_links_are_followed_once_and_what_cannot_be_opened_is_listed(tmp_path):
     (root / "sub" / "further up").symlink_to(tmp_path)
     (tmp_path / "elsewhere" / "across").symlink_to(root / "sub")
     store = LocalStorage()
-    assert list(store.list(str(root))) == [("gone", 0), ("linked/across/f", 3), ("linked/g", 4), ("sub/f", 3)]
+    assert list(store.list(str(root))) == [("gone", 0), ("linked/g", 4), ("sub/f", 3)]
+    (root / "again").symlink_to(tmp_path / "elsewhere")
+    (root / "latest").symlink_to(root / "sub")
+    folder(root, ".kept", h="three")
+    (root / "shown").symlink_to(root / ".kept")
+    names = [name for name, _ in store.list(str(root))]
+    assert names == ["again/g", "gone", "shown/h", "sub/f"], "elsewhere once, latest is sub"
     assert not store.exists(str(root / "gone"))
 
 

@@ -107,7 +107,7 @@ class Chain:
             before = [(self.root / f"releases/{DATASET}/{self.code}/{parent}/index").as_uri()]
         policy = config("policies/spoken_words.yaml")
         collect = self.stage("release", "collect_words", base, [], **self.place, until=version[:7])
-        select = self.stage("keywords", "select", base, [collect["output"]], **self.few.get("select", {}))
+        select = self.stage("keywords", "select", base, [collect["output"]], text=self.text or {}, **self.few.get("select", {}))
         clips = f"work/{DATASET}/{self.code}/clips"
         cuts = [
             self.stage("keywords", "cut", clips, [audio, f"{select['output']}#{n:05d}"]).get("output", "")

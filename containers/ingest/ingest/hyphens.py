@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 
 BREAKING_SHARE = 0.03
-"""A text divides words if so many of its line ends are a hyphen before a small letter. Of 3,800 line ends in the captions and
-texts that this was tried on, none of which divides words, not one was."""
+"""A text divides words if so many of its line ends are a hyphen before a small letter. Found by hand: of
+3,800 line ends in real captions and texts that divide no words, not one was."""
 LEAST_DIVIDED = 3
 """… and at least so many: one may be speech that was interrupted ("I wanted to-")."""
 STEM_LETTERS = 2

@@ -21,11 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ingest import segmenters
 from stagekit.tables import Reason
+from stagekit.text.written import APOSTROPHES, IRISH_PREFIX, JOINERS, elided, lower, plain
 
-APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092"
-"""All become U+0027 between letters."""
-JOINERS = "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"
-"""No letters: left out of words without dividing them. ZWNJ and ZWJ only say how letters join."""
 MOST_SPELLED = 99
 """Numerals up to here have one reading; 100, 1990 or 2,5 have several, and nobody knows which one was spoken."""
 _FOLDS = {
@@ -114,8 +111,7 @@ def _pieces(prefix: str = "") -> regex.Pattern[str]:
 
 
 _PIECE = _pieces()
-_IRISH_PIECE = _pieces(r"(?:(?i:(?<![\p{L}\p{N}])[nt]-(?=[aeiouáéíóú])))?")
-"""With the prefixes that a hyphen parts from their word: t-uisce, n-athair."""
+_IRISH_PIECE = _pieces(rf"(?:(?i:(?<![\p{{L}}\p{{N}}]){IRISH_PREFIX}))?")
 _COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _NUMBER_PART = regex.compile(r"[.,:/'’\-–−]\d")
 _ROMAN = regex.compile(
@@ -167,7 +163,7 @@ def _quotes(text: str, rules: TextRules) -> set[int]:
             continue
         mark, closing = _ENDING_MARK.search(text, at + 1), _CLOSING.search(text, at + 1)
         if mark:
-            one_word = _plain(text[at + 1 : mark.start()]).replace("'", "").isalpha()
+            one_word = plain(text[at + 1 : mark.start()]).replace("'", "").isalpha()
             closing = mark if one_word or (rules.apostrophe == "elision" and not closing) else closing
         if closing:
             found |= {at, closing.start()}
@@ -219,7 +215,8 @@ def _add(said: Said, start: int, end: int, speller: _Speller, script: str | None
         else:
             said.faults.append(Fault(Reason.FOREIGN_CHARACTERS, "ๆ repeats a word that is not there"))
         return
-    for first, last in _elided(raw, rules):
+    divided = elided(raw, rules.whole, rules.enclitics) if rules.apostrophe == "elision" else [(0, len(raw))]
+    for first, last in divided:
         word = speller.word(raw[first:last])
         if not word.strip("'"):
             continue
@@ -245,25 +242,6 @@ def _alone(text: str, start: int, end: int, rules: TextRules) -> bool:
     return not any(word and word[1].lower() in rules.numerals_not_beside for word in beside)
 
 
-def _elided(raw: str, rules: TextRules) -> Iterator[tuple[int, int]]:
-    """Where the words of a piece lie in it: l'oncle is l' and oncle."""
-    if rules.apostrophe != "elision" or _plain(raw).lower() in rules.whole:
-        yield 0, len(raw)
-        return
-    at = 0
-    for mark in regex.finditer(rf"[{APOSTROPHES}]", raw):
-        # l' oncle, but porta 'l: elided words have one letter before the mark, those with an enclitic more
-        cut = mark.start() if mark.start() - at > 1 and _plain(raw[mark.end() :]).lower() in rules.enclitics else mark.end()
-        yield at, cut
-        at = cut
-    if at < len(raw):
-        yield at, len(raw)
-
-
-def _plain(raw: str) -> str:
-    return "".join("'" if c in APOSTROPHES else c for c in raw if c not in JOINERS)
-
-
 @dataclass(frozen=True)
 class _Speller:
     language: str
@@ -271,8 +249,8 @@ class _Speller:
 
     def word(self, raw: str) -> str:
         """A piece in lower case, NFC, with one apostrophe, without marks that are left out."""
-        text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), _plain(raw))
-        text = _lower(text, self.rules.casing)
+        text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), plain(raw))
+        text = lower(text, self.rules.casing)
         if self.rules.replace:
             text = "".join(self.rules.replace.get(c, c) for c in text)
         if self.rules.strip:
@@ -315,14 +293,6 @@ class _Speller:
         spoken = num2words(int(raw), lang=code)
         words = [self.word(w) for w in regex.findall(r"[\p{L}\p{M}]+", spoken)]
         return words if words and not any(self.check(w, None) for w in words) else []
-
-
-def _lower(text: str, casing: str) -> str:
-    if casing == "turkish":
-        text = text.replace("İ", "i").replace("I", "ı")
-    elif casing == "irish":
-        return text.lower().replace("-", "")  # t-uisce is tUisce at a sentence's start or in a name
-    return text.replace("İ", "i").lower()
 
 
 @cache

@@ -11,12 +11,10 @@ import regex
 
 from stagekit.errors import StageError
 from stagekit.tables import Reason
+from stagekit.text.written import elided, lower, plain
 
-APOSTROPHES = str.maketrans(dict.fromkeys("’ʼ‘‛ʹ′`´＇ʻʾʿ", "'"))
 MOST_JOINED = 30
 """Characters of a longest entry that a segmenter may have divided."""
-JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"))
-"""What ingest leaves out of words."""
 
 
 class Wanted:
@@ -91,32 +89,23 @@ class Wanted:
 
 def _folded(entry: str, language: str, rules: Mapping[str, Any]) -> str:
     """An entry as its words stand among a sentence's: "Peut-être" is "peut être", French "l'oncle" is "l' oncle"."""
-    text = unicodedata.normalize("NFC", entry).translate(APOSTROPHES).translate(JOINERS)
-    if language.partition("-")[0] in ("tr", "az"):
-        text = text.replace("İ", "i").replace("I", "ı")
-    text = text.lower()
-    if rules.get("casing") == "irish":
-        text = regex.sub(r"\b([nt])-(?=[aeiouáéíóú])", r"\1", text)
+    casing = rules.get("casing", "turkish" if language.partition("-")[0] in ("tr", "az") else "plain")
+    text = lower(plain(unicodedata.normalize("NFC", entry)), casing)
     text = "".join(rules.get("replace", {}).get(c, c) for c in regex.sub(r"(?<=\w)[-‐‑](?=\w)", " ", text))
     if strip := rules.get("strip"):
         text = regex.sub(f"[{strip}]", "", text)
     words = text.split()
     if rules.get("apostrophe") == "elision":
-        words = [part for word in words for part in _elided(word, rules)]
+        words = [part for word in words for part in _divided(word, rules.get("whole", ()), rules.get("enclitics", ()))]
     return unicodedata.normalize("NFC", " ".join(words))
 
 
-def _elided(word: str, rules: Mapping[str, Any]) -> list[str]:
-    if word in rules.get("whole", ()):
-        return [word]
-    host, mark, enclitic = word.rpartition("'")
-    if mark and enclitic in rules.get("enclitics", ()) and len(host) != 1:
-        return [*_parts(host), f"'{enclitic}"]
-    return _parts(word)
-
-
-def _parts(word: str) -> list[str]:
-    return regex.findall(r"[^']+'?", word)
+def _divided(word: str, whole: Sequence[str], enclitics: Sequence[str]) -> Iterator[str]:
+    if word[:1] == "'" and word[1:] in enclitics:
+        yield word
+        return
+    word = word.lstrip("'")
+    yield from (part for a, b in elided(word, whole, enclitics) if (part := word[a:b]).strip("'"))
 
 
 def _is_pattern(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ingest.__main__ import STAGES
+from stagekit.audio import ffmpeg
 from stagekit.cli import load_stage
 from stagekit.errors import EmptyInput, StageError
 from stagekit.run import run_stage
@@ -28,6 +30,8 @@ SAMROMUR_PARAMS: dict[str, Any] = {
         "accent": "dialect", "duration_s": "duration", "keep": {"is_valid": ["1.0"]}, "null": ["NAN"],
     },
 }  # fmt: skip
+EN = {"letters": "a-z", "numerals": "spell"}
+"""Of ``config/languages.yaml``."""
 
 
 def stage(name: str, tmp_path: Path, params: dict[str, Any], *inputs: str, code: int = 0) -> dict[str, Any]:
@@ -47,6 +51,37 @@ def stage(name: str, tmp_path: Path, params: dict[str, Any], *inputs: str, code:
 
 def rows(folder: str, table: str) -> list[dict[str, Any]]:
     return [r for f in sorted(Path(folder).glob(f"{table}-*.parquet")) for r in pq.read_table(f).to_pylist()]
+
+
+def voices(tmp_path: Path, location: Path | str, *inputs: str, code: int = 0, **params: Any) -> dict[str, Any]:
+    """The stage ``ingest voices`` on a location."""
+    return stage("voices", tmp_path, {"location": str(location), "language": "en", **params}, *inputs, code=code)
+
+
+def clips(receipt: dict[str, Any]) -> set[str]:
+    """Those that became readings."""
+    return {r["clip"] for r in rows(receipt["output"], "readings")}
+
+
+def set_row(folder: Path, clip: str, **values: str) -> None:
+    """Change a row of a list."""
+    lines = (folder / "validated.tsv").read_text(encoding="utf-8").split("\n")
+    header = lines[0].split("\t")
+    for i, line in enumerate(lines):
+        fields = line.split("\t")
+        if clip in fields:
+            for name, value in values.items():
+                fields[header.index(name)] = value
+            lines[i] = "\t".join(fields)
+    (folder / "validated.tsv").write_text("\n".join(lines), encoding="utf-8")
+
+
+def sound(path: Path, *options: str) -> bytes:
+    """Replace a clip by what ffmpeg makes of it or of nothing."""
+    made = path.with_name(f"made-{path.name}")
+    subprocess.run([ffmpeg(), "-v", "error", "-y", *options, str(made)], check=True)
+    made.replace(path)
+    return path.read_bytes()
 
 
 def rejected(folder: str) -> dict[str, tuple[str, str]]:

@@ -1,0 +1,48 @@
+"""How words are written, where two stages must agree: a sentence read by ingest, and a keyword that a person types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import regex
+
+APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092"
+"""All become U+0027 between letters."""
+JOINERS = "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"
+"""No letters: left out of words without dividing them. ZWNJ and ZWJ only say how letters join."""
+IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"
+"""What a hyphen parts from its word: t-uisce, n-athair, which are tUisce and nAthair where the word has a capital."""
+
+_PLAIN = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(JOINERS, ""))
+_MARK = regex.compile(f"[{APOSTROPHES}]")
+
+
+def plain(raw: str) -> str:
+    """With one apostrophe and without joiners."""
+    return raw.translate(_PLAIN)
+
+
+def lower(text: str, casing: str) -> str:
+    """In lower case; ``casing``: plain, turkish (I is ı) or irish (tUisce and t-uisce are one word)."""
+    if casing == "turkish":
+        text = text.replace("I", "ı")
+    text = text.replace("İ", "i").lower()
+    return regex.sub(rf"(?<![\p{{L}}\p{{N}}]){IRISH_PREFIX}", lambda m: m[0][0], text) if casing == "irish" else text
+
+
+def elided(raw: str, whole: Collection[str], enclitics: Collection[str]) -> Iterator[tuple[int, int]]:
+    """Where the words of a piece lie in it, where an apostrophe ends a word: l'oncle is l' and oncle.
+
+    ``whole``: words that are not divided (aujourd'hui). ``enclitics``: words that own the mark before them (porta'l).
+    """
+    if plain(raw).lower() in whole:
+        yield 0, len(raw)
+        return
+    at = 0
+    for mark in _MARK.finditer(raw):
+        # l' oncle, but porta 'l: elided words have one letter before the mark, those with an enclitic more
+        cut = mark.start() if mark.start() - at > 1 and plain(raw[mark.end() :]).lower() in enclitics else mark.end()
+        yield at, cut
+        at = cut
+    if at < len(raw):
+        yield at, len(raw)

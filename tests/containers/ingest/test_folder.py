@@ -178,6 +178,13 @@ def test_what_is_wrong_with_one_recording_stops_only_that_one(folder: Path) -> N
     assert all(f.seconds == 1.5 for i, f in found.items() if i.endswith(".wav") and "gone" not in i)
 
 
+def test_a_line_nested_beyond_measure_is_one_rejection(folder: Path) -> None:
+    tone(folder / "talk.wav")
+    (folder / "talk.srt").write_text(SRT)
+    (folder / "metadata.jsonl").write_text('{"file": "talk.wav", "more": ' + "[" * 100_000 + "]" * 100_000 + "}\n")
+    assert reasons(look(folder)) == {"folder:talk/talk.wav": "item_unreadable"}
+
+
 def test_a_folder_without_metadata_has_no_license(folder: Path) -> None:
     tone(folder / "talk.wav")
     (folder / "talk.srt").write_text(SRT)

@@ -228,7 +228,7 @@ def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
     text = line.decode("utf-8", "replace")
     try:
         value = json.loads(line.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         meant = re.search(r'"file"\s*:\s*"((?:[^"\\\ufffd]|\\.)*)"', text)
         what = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
         return ({"file": meant[1]} if meant else {}), f"not {what} ({error})"

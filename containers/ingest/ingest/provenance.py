@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from unicodedata import normalize
 
 from ingest.captions import Caption
 from ingest.cues import plain_lines
@@ -85,8 +86,8 @@ def _by_statement(stated: Mapping[str, Any]) -> Provenance | None:
 
 
 def _by_name(caption_name: str, audio_name: str | None) -> Provenance | None:
-    stem = re.sub(r"\.[^.]*$", "", caption_name.rpartition("/")[2]).lower()
-    own = re.sub(r"\.[^.]*$", "", (audio_name or "").rpartition("/")[2]).lower()
+    names = caption_name, audio_name or ""
+    stem, own = (normalize("NFC", re.sub(r"\.[^.]*$", "", name.rpartition("/")[2])).lower() for name in names)
     suffix = stem[len(own) :] if own and stem.startswith(own) else None
     words = re.split(r"[^a-z0-9]+", suffix if suffix is not None else stem)
     words = [w for w in words if w]

@@ -232,6 +232,20 @@ def test_names_that_macos_took_apart_are_found(folder: Path) -> None:
     assert set(reasons(look(folder)).items()) == {(item_id, "no_caption") for item_id in expected}
 
 
+def test_captions_of_names_that_macos_took_apart_are_found(folder: Path) -> None:
+    apart, whole = (normalize(form, "café") for form in ("NFD", "NFC"))
+    names = apart, whole, normalize("NFD", "thé")
+    for name in names:
+        tone(folder / f"{name}.wav")
+    describe(folder, *({"file": f"{name}.wav", "id": str(n)} for n, name in enumerate(names)))
+    for name in (f"{apart}.en.srt", f"{whole}.en.srt", "thé.en.srt", "thé.de.srt"):
+        (folder / name).write_text(SRT)
+    found = look(folder)
+    captions = {i[7]: Path(resolve(f.row["caption_uri"])[1]).name for i, f in found.items() if isinstance(f, Item)}
+    assert captions == {"0": f"{apart}.en.srt", "1": f"{whole}.en.srt", "2": "thé.en.srt"}
+    assert all(f.row["language"] == "en" for f in found.values() if isinstance(f, Item))
+
+
 @pytest.mark.parametrize("name", ["book.m4b", "talk.AAC", "x.aiff", "film.mkv", "film.mov", "old.oga"])
 def test_what_the_internet_archive_source_takes_is_taken_here_too(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"audio")

@@ -259,10 +259,13 @@ def _inside(folder: PurePosixPath, file: object) -> str | None:
 
 
 def _captions(audio: Sequence[str], names: Iterable[str]) -> dict[str, list[str]]:
-    """Caption files of each audio file: the longest audio stem that a caption's name starts with."""
+    """Caption files of each audio file: the longest audio stem that a caption's name starts with (macOS takes names apart)."""
     stems: dict[str, list[str]] = {}
+    composed: dict[str, list[str]] = {}
     for name in audio:
-        stems.setdefault(str(PurePosixPath(name).with_suffix("")), []).append(name)
+        stem = str(PurePosixPath(name).with_suffix(""))
+        stems.setdefault(stem, []).append(name)
+        composed.setdefault(normalize("NFC", stem), []).append(name)
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         path = PurePosixPath(name)
@@ -271,8 +274,8 @@ def _captions(audio: Sequence[str], names: Iterable[str]) -> dict[str, list[str]
         stem = name[: -len(path.suffix)]
         words: list[str] = []
         while True:
-            if stem in stems:
-                for each in stems[stem]:
+            if of := stems.get(stem) or composed.get(normalize("NFC", stem)):
+                for each in of:
                     found.setdefault(each, []).append(name)
                 break
             stem, dot, word = stem.rpartition(".")
@@ -288,7 +291,7 @@ def _is_suffix(word: str) -> bool:
 
 def _caption_language(caption: str, audio: str) -> str | None:
     """The language that stands in a caption's name after the audio's stem."""
-    rest = PurePosixPath(caption).name[len(PurePosixPath(audio).stem) :]
+    rest = normalize("NFC", PurePosixPath(caption).name)[len(normalize("NFC", PurePosixPath(audio).stem)) :]
     words = [w for w in rest.split(".")[1:-1] if w.lower() not in _SUFFIX_WORDS]
     return next((tag for w in words if (tag := bcp47(w))), None)
 

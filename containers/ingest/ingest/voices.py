@@ -62,7 +62,7 @@ class VoicesParams(Params):
     license_url: str = Field("", description="the corpus's license; empty for Common Voice: CC0")
     license_evidence: str = Field(
         "",
-        description="title, author and address of the corpus, and where its license is stated: its credit, needed for CC BY (-SA)",
+        description="title, author and address of the corpus, and where its license is stated: its credit; needed for CC BY(-SA)",
     )
     shard_clips: int = Field(5000, ge=1, description="clips in one shard")
     limit: int = Field(0, ge=0, description="most rows of the list; 0 for all")

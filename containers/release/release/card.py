@@ -37,6 +37,8 @@ class Release:
     language: str
     version: str
     parent: str | None
+    changes: Mapping[str, int] | None
+    """Against the parent: `release.shards.Plan.changes`."""
     batches: tuple[str, ...]
     policy: Policy
     figures: Figures
@@ -105,6 +107,18 @@ def header(
         "configs": configs,
     }
     return "---\n" + yaml.safe_dump(block, sort_keys=False, allow_unicode=True) + "---\n"
+
+
+def follows(parent: str | None, changes: Mapping[str, int] | None) -> str:
+    """What a release follows, and what is other than there.
+
+    >>> follows(None, None), follows("2026.01", {"more": 1200, "fewer": 3, "changed": 0})
+    ('First release', 'Follows release 2026.01: 1,200 clips more, 3 fewer, 0 with other columns')
+    """
+    if not parent or not changes:
+        return f"Follows release {parent}" if parent else "First release"
+    counts = f"{changes['more']:,} clips more, {changes['fewer']:,} fewer, {changes['changed']:,} with other columns"
+    return f"Follows release {parent}: {counts}"
 
 
 def content_digest(shards: Iterable[Mapping[str, Any]]) -> str:
@@ -247,7 +261,7 @@ def card(release: Release) -> str:
         audio=hours(f.audio_s),
         items=len(f.credits),
         batches=", ".join(batches if len(batches) <= 3 else (batches[0], "…", batches[-1])),
-        parent=f"Follows release {release.parent}" if release.parent else "First release",
+        parent=follows(release.parent, release.changes),
         overview=_overview(release),
         example=config,
         split=split,

@@ -138,6 +138,7 @@ def _build(
         p.language,
         p.version,
         p.parent or None,
+        (made["release.package"].success or {})["metrics"].get("changes"),
         tuple(pin["key"] for pin in pins),
         policy,
         figures,

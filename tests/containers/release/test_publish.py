@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import yaml
@@ -109,6 +110,20 @@ def test_the_hub_gets_a_language_without_its_region(published: Warehouse):
     assert block["language"] == ["fy"] and block["language_bcp47"] == ["fy-NL"]
     card = (published.folder("2026.01") / "README.md").read_text()
     assert "language_bcp47" not in yaml.safe_load(card.split("---\n")[1])
+
+
+def test_the_card_says_what_is_other_than_in_the_release_before(warehouse: Warehouse):
+    """One reader is taken down, another comes."""
+    warehouse.month("2026.01", FIRST_MONTH[:3])
+    warehouse.release("2026.01")
+    warehouse.month("2026.02", SECOND_MONTH[1:])
+    gone = POLICY.read_text().replace("takedowns: []", f"takedowns: [{FIRST_MONTH[0].recording_id}]")
+    warehouse.release("2026.02", "2026.01", policy=gone)
+    index = [warehouse.folder(v) / "index/shard_rows-00000.parquet" for v in ("2026.01", "2026.02")]
+    before, after = (set(pq.read_table(f)["segment_id"].to_pylist()) for f in index)
+    said = f"Follows release 2026.01: {len(after - before)} clips more, {len(before - after)} fewer, 0 with other columns."
+    assert before - after and said in (warehouse.folder("2026.02") / "README.md").read_text()
+    assert "First release." in (warehouse.folder("2026.01") / "README.md").read_text()
 
 
 def test_every_item_is_credited(published: Warehouse):

@@ -325,11 +325,14 @@ def test_who_withdraws_is_in_nothing_of_the_next_release_and_the_card_says_how_m
     folder = world.release("2026.02", "2026.01", policy=policy)["folder"]
     rows = packed(folder)
     assert gone and set(before) - gone < set(rows) and not {r["speaker_id"] for r in rows.values()} & {"speaker-1"}
-    assert "it is drawn anew for each release" in (folder / "README.md").read_text(), "unlike the splits of speakers:"
+    card = (folder / "README.md").read_text()
+    more, fewer = len(set(rows) - set(before)), len(set(before) - set(rows))
+    assert f"Follows release 2026.01: {more} clips more, {fewer} fewer, 0 with other columns." in card
+    assert "it is drawn anew for each release" in card, "unlike the splits of speakers:"
     assert all(rows[c]["split"] == before[c]["split"] and rows[c]["audio"] == before[c]["audio"] for c in set(before) - gone)
     taken = [r for r in pq.read_table(folder / "tables/rejections-00000.parquet").to_pylist() if r["reason"] == "takedown"]
     assert gone < {r["id"] for r in taken}
-    assert f"kept 0 clips out, and {len(taken)} are taken down" in (folder / "README.md").read_text()
+    assert f"kept 0 clips out, and {len(taken)} are taken down" in card
 
 
 def test_a_month_that_changes_no_shard_cuts_and_encodes_nothing(tmp_path: Path) -> None:

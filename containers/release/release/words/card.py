@@ -231,14 +231,14 @@ def card(
 ) -> str:
     """The whole file.
 
-    ``plots``: file in ``figures/`` → what it shows; ``policy``: what it is and kept out, a paragraph; ``content``: digest of the
-    packed files.
+    ``parent``: what `release.card.follows` says; ``plots``: file in ``figures/`` → what it shows; ``policy``: what it is and kept
+    out, a paragraph; ``content``: digest of the packed files.
     """
     example, split = min(figures.parts, key=lambda p: (p[0], SPLITS.index(p[1])))
     speakers = len(set().union(*figures.speakers.values()))
     text = CARD.format(
         title=title, clips=figures.total, words=len(figures.by_word), speakers=speakers, name=name, batches=", ".join(batches),
-        parent=f"Follows {parent}" if parent else "The first release", tier=figures.tier, splits=_splits(figures),
+        parent=parent, tier=figures.tier, splits=_splits(figures),
         long_words=figures.long_words, alone=figures.spoken_alone, genders=_genders(figures), lengths=_lengths(figures),
         example=example, split=split, language=language, sources=_sources(figures), ledger=_ledger(ledger),
         warnings="\n".join(f"- {w}" for w in warnings) or "None.", columns=_columns(), policy=policy,

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import yaml
 from pydantic import Field
 
-from release.card import content_digest
+from release.card import content_digest, follows
 from release.published import (
     ReleaseParams,
     copy_index,
@@ -157,7 +157,8 @@ def _build(
     warnings = [*split["metrics"]["warnings"], *p.warnings]
     plots = draw_word_plots(figures, folder / "figures")
     rules, content = _policy(policy, split), content_digest(shards)
-    text = card(title, p.language, p.name, batches, p.parent, figures, ledger, warnings, plots, rules, content)
+    before = follows(p.parent, (made["release.package_words"][0].success or {})["metrics"].get("changes"))
+    text = card(title, p.language, p.name, batches, before, figures, ledger, warnings, plots, rules, content)
     (folder / "README.md").write_text(text, encoding="utf-8")
     totals = {
         "clips": figures.total,

@@ -60,7 +60,10 @@ class VoicesParams(Params):
     columns: Columns | None = Field(None, description="source tsv: what the list's columns mean (ingest/mapping.py)")
     delimiter: str = Field("\t", min_length=1, max_length=1, description="between fields of the list")
     license_url: str = Field("", description="the corpus's license; empty for Common Voice: CC0")
-    license_evidence: str = Field("", description="where the license is stated")
+    license_evidence: str = Field(
+        "",
+        description="title, author and address of the corpus, and where its license is stated: its credit; needed for CC BY(-SA)",
+    )
     shard_clips: int = Field(5000, ge=1, description="clips in one shard")
     limit: int = Field(0, ge=0, description="most rows of the list; 0 for all")
     cache: str = Field("", description="local folder where a download grows and is kept", json_schema_extra=RUNTIME)
@@ -172,6 +175,8 @@ def _rights(p: VoicesParams) -> dict[str, Any]:
     decision = licenses.decide([licenses.Statement(url or None, evidence or "--params license_url", today)])
     if isinstance(decision, licenses.Rejected):
         raise StageError(f"--params license_url: {decision.reason}: {decision.detail}")
+    if decision.license.family in ("by", "by-sa") and not evidence:
+        raise StageError("--params license_evidence: this license asks for credit: give title, author and address of the corpus")
     return decision.columns()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,8 @@ class Release:
     language: str
     version: str
     parent: str | None
+    changes: Mapping[str, int] | None
+    """Against the parent: `release.shards.Plan.changes`."""
     batches: tuple[str, ...]
     policy: Policy
     figures: Figures
@@ -44,6 +47,8 @@ class Release:
     warnings: tuple[str, ...]
     groups: int
     """Connected groups that the splits were drawn for."""
+    content: str
+    """Digest of the packed files."""
 
     @property
     def title(self) -> str:
@@ -67,26 +72,58 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
 
 
-def header(release: Release) -> str:
-    """The YAML block: configs with the files of each split, languages, licenses."""
-    parts = release.figures.parts
+def header(
+    title: str, language: str, licenses: Iterable[tuple[str, str]], task: str, clips: int, parts: Collection[tuple[str, str]],
+    content: str,
+) -> str:  # fmt: skip
+    """The YAML block that the Hugging Face hub and ``datasets`` read: configs with the files of each split, languages, licenses.
+
+    Args:
+        title: such as ``peoples_speech en 2026.01``.
+        language: BCP 47. The hub takes a language without its region only, and the whole tag under a name of its own.
+        licenses: (family, version) of each.
+        task: of the hub's names.
+        clips: how many there are.
+        parts: (config, split) of each that has clips.
+        content: digest of what is in the release. ``datasets`` keeps what it has read of a folder under the folder's name, the
+            version here, and the configs: without something of its own, one language would be opened as the other's copy.
+    """
     configs = [
         {
             "config_name": config,
+            "description": f"{title} {content}",
             "data_files": [{"split": s, "path": f"data/{config}/{s}-*.parquet"} for s in SPLITS if (config, s) in parts],
         }
         for config in sorted({c for c, _ in parts})
     ]
-    size = next((name for limit, name in SIZES if release.figures.clips < limit), "10M<n<100M")
+    base = language.partition("-")[0].lower()
     block = {
-        "pretty_name": release.title,
-        "language": [release.language],
-        "license": sorted({HUB_LICENSES.get(key, "other") for key in release.figures.licenses}),
-        "task_categories": ["automatic-speech-recognition"],
-        "size_categories": [size],
+        "pretty_name": title,
+        "language": [base],
+        **({"language_bcp47": [language]} if language != base else {}),
+        "license": sorted({HUB_LICENSES.get(key, "other") for key in licenses}),
+        "task_categories": [task],
+        "size_categories": [next((name for limit, name in SIZES if clips < limit), "10M<n<100M")],
         "configs": configs,
     }
     return "---\n" + yaml.safe_dump(block, sort_keys=False, allow_unicode=True) + "---\n"
+
+
+def follows(parent: str | None, changes: Mapping[str, int] | None) -> str:
+    """What a release follows, and what is other than there.
+
+    >>> follows(None, None), follows("2026.01", {"more": 1200, "fewer": 3, "changed": 0})
+    ('First release', 'Follows release 2026.01: 1,200 clips more, 3 fewer, 0 with other columns')
+    """
+    if not parent or not changes:
+        return f"Follows release {parent}" if parent else "First release"
+    counts = f"{changes['more']:,} clips more, {changes['fewer']:,} fewer, {changes['changed']:,} with other columns"
+    return f"Follows release {parent}: {counts}"
+
+
+def content_digest(shards: Iterable[Mapping[str, Any]]) -> str:
+    """What rows of ``shards`` hold, in 12 hexadecimal digits."""
+    return hashlib.sha256("\n".join(sorted(row["sha256"] for row in shards)).encode()).hexdigest()[:12]
 
 
 def _overview(release: Release) -> str:
@@ -145,11 +182,24 @@ share-alike and kept apart. No recording, known creator or duplicate is in two s
 from datasets import load_dataset
 
 clips = load_dataset("path/of/this/folder", "{example}", split="{split}")
-clips[0]["audio"]  # decoded at 16 kHz; needs torchcodec
+clips[0]["audio"]  # decoded at 16 kHz; needs torchcodec and FFmpeg
 ```
 
 One file is enough to start with: each Parquet file under `data/` opens by itself. For NVIDIA NeMo, `nemo/<config>/<split>.json`
-are manifests; `python -m release export-nemo --release . --output DIR` (or `--tar`) unpacks the audio to where they point.
+are manifests. Run in this folder, this unpacks the audio to where they point (Speechmill's `python -m release export-nemo` does
+so elsewhere, or makes tar files):
+
+```python
+from pathlib import Path
+import pyarrow.parquet as pq
+
+for file in Path("data").glob("*/*.parquet"):
+    for batch in pq.ParquetFile(file).iter_batches(100, columns=["segment_id", "audio"]):
+        for clip in batch.to_pylist():
+            path = Path("nemo", file.parent.name, "audio", clip["segment_id"][:2], clip["segment_id"] + ".flac")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(clip["audio"]["bytes"])
+```
 
 ## Where every second went
 
@@ -211,7 +261,7 @@ def card(release: Release) -> str:
         audio=hours(f.audio_s),
         items=len(f.credits),
         batches=", ".join(batches if len(batches) <= 3 else (batches[0], "…", batches[-1])),
-        parent=f"Follows release {release.parent}" if release.parent else "First release",
+        parent=follows(release.parent, release.changes),
         overview=_overview(release),
         example=config,
         split=split,
@@ -228,4 +278,6 @@ def card(release: Release) -> str:
         columns=_columns(),
     )
     plots = "\n\n".join(f"![{title}](figures/{name})" for name, title in release.plots.items())
-    return "\n".join([header(release), introduction, plots + "\n", scores])
+    task = "automatic-speech-recognition"
+    head = header(release.title, release.language, f.licenses, task, f.clips, f.parts.keys(), release.content)
+    return "\n".join([head, introduction, plots + "\n", scores])

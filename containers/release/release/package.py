@@ -89,6 +89,8 @@ class Packing:
         parent = ctx.input("parent")
         encoding = ((parent.success or {}).get("metrics") or {}).get("encoding") if parent else None
         todo = plan(self.digests, ctx.rows("shard_rows", role="parent"), audio_is_good=encoding == self.kind.encoding)
+        if encoding == self.kind.encoding:
+            ctx.metrics.update(changes=todo.changes)
         # Shards are linked from here into the store, so the folder is on its file system.
         with tempfile.TemporaryDirectory(prefix=".packing-", dir=ctx.staging) as scratch:
             self.scratch = Path(scratch)

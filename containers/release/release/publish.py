@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from release.attribution import write_credits
-from release.card import Release, card
+from release.card import Release, card, content_digest
 from release.figures import Figures, collect_figures
 from release.ledger import release_ledger
 from release.nemo import write_manifests
@@ -138,6 +138,7 @@ def _build(
         p.language,
         p.version,
         p.parent or None,
+        (made["release.package"].success or {})["metrics"].get("changes"),
         tuple(pin["key"] for pin in pins),
         policy,
         figures,
@@ -145,6 +146,7 @@ def _build(
         plots,
         p.warnings,
         split["metrics"]["groups"],
+        content_digest(shards),
     )
     (folder / "README.md").write_text(card(release), encoding="utf-8")
     write_credits(figures.credits, folder, release.title)

@@ -59,6 +59,14 @@ class Plan:
     """Shards → rows whose columns changed: packed anew, with the audio that is there."""
     new: set[str] = field(default_factory=set)
     """Rows to pack, those of ``reuse_audio`` included."""
+    gone: int = 0
+    """Rows of the parent that are not wanted any more."""
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many rows the parent does not have, how many only it has, and how many have other columns."""
+        changed = sum(map(len, self.reuse_audio.values()))
+        return {"more": len(self.new) - changed, "fewer": self.gone, "changed": changed}
 
 
 def plan(wanted: Mapping[str, str], parent: Iterable[Mapping[str, Any]], *, audio_is_good: bool = True) -> Plan:
@@ -88,6 +96,7 @@ def plan(wanted: Mapping[str, str], parent: Iterable[Mapping[str, Any]], *, audi
         if changed:
             made.reuse_audio[shard] = changed
         made.new -= stay
+        made.gone += sum(s not in wanted for s, _ in rows)
     return made
 
 

@@ -152,6 +152,11 @@ def test_columns_that_the_list_lacks_are_named(tmp_path: Path) -> None:
     assert "needs `columns`" in stage("voices", tmp_path, none, code=1)["stderr"]
 
 
+def test_a_corpus_whose_license_asks_for_credit_is_not_taken_without_one(tmp_path: Path) -> None:
+    nameless = {**SAMROMUR_PARAMS, "license_evidence": ""}
+    assert "license asks for credit" in stage("voices", tmp_path, nameless, code=1)["stderr"]
+
+
 def test_a_corpus_without_an_open_license_is_refused(tmp_path: Path) -> None:
     wrong = {**SAMROMUR_PARAMS, "license_url": "https://creativecommons.org/licenses/by-nc/4.0/"}
     assert "license_noncommercial" in stage("voices", tmp_path, wrong, code=1)["stderr"]

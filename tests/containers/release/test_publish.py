@@ -4,18 +4,20 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import yaml
 from release_corpus import FIRST_MONTH, POLICY, REPOSITORY, SECOND_MONTH, Warehouse
 
-from release.card import table
+from release.card import header, table
 from release.report import main as report
 from release.report import report as report_text
 from stagekit.errors import StageError
@@ -102,6 +104,28 @@ def test_the_card_has_a_header_for_the_hub_figures_and_warnings(published: Wareh
     assert "None." in (published.folder("2026.02") / "README.md").read_text()
 
 
+def test_the_hub_gets_a_language_without_its_region(published: Warehouse):
+    """Its check of a card refuses ``fy-NL``; the whole tag has a field of its own."""
+    block = yaml.safe_load(header("t", "fy-NL", [("by", "4.0")], "task", 1, [("words-by", "train")], "0").split("---\n")[1])
+    assert block["language"] == ["fy"] and block["language_bcp47"] == ["fy-NL"]
+    card = (published.folder("2026.01") / "README.md").read_text()
+    assert "language_bcp47" not in yaml.safe_load(card.split("---\n")[1])
+
+
+def test_the_card_says_what_is_other_than_in_the_release_before(warehouse: Warehouse):
+    """One reader is taken down, another comes."""
+    warehouse.month("2026.01", FIRST_MONTH[:3])
+    warehouse.release("2026.01")
+    warehouse.month("2026.02", SECOND_MONTH[1:])
+    gone = POLICY.read_text().replace("takedowns: []", f"takedowns: [{FIRST_MONTH[0].recording_id}]")
+    warehouse.release("2026.02", "2026.01", policy=gone)
+    index = [warehouse.folder(v) / "index/shard_rows-00000.parquet" for v in ("2026.01", "2026.02")]
+    before, after = (set(pq.read_table(f)["segment_id"].to_pylist()) for f in index)
+    said = f"Follows release 2026.01: {len(after - before)} clips more, {len(before - after)} fewer, 0 with other columns."
+    assert before - after and said in (warehouse.folder("2026.02") / "README.md").read_text()
+    assert "First release." in (warehouse.folder("2026.01") / "README.md").read_text()
+
+
 def test_every_item_is_credited(published: Warehouse):
     folder = published.folder("2026.02")
     with open(folder / "attribution.csv", newline="") as stream:
@@ -185,6 +209,16 @@ def test_nemo_manifests_are_complete_once_the_audio_is_unpacked(published: Wareh
     assert "no release.json" in release_command("export-nemo", "--release", str(tmp_path), "--output", str(tmp_path)).stderr
 
 
+def test_the_card_says_how_to_unpack_audio_for_nemo_without_any_other_code(published: Warehouse, tmp_path: Path):
+    folder = Path(shutil.copytree(published.folder("2026.02"), tmp_path / "copy"))
+    code = (folder / "README.md").read_text().split("so elsewhere, or makes tar files):\n\n```python\n")[1].split("```")[0]
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env={}, check=True)
+    for manifest in folder.glob("nemo/*/*.json"):
+        for line in manifest.read_text().splitlines():
+            entry = json.loads(line)
+            assert entry["duration"] == soundfile.info(manifest.parent / entry["audio_filepath"]).frames / 16_000
+
+
 def test_a_release_equal_to_its_parent_is_not_made_and_says_so(warehouse: Warehouse, capsys: pytest.CaptureFixture[str]):
     warehouse.month("2026.01", FIRST_MONTH[:2])
     warehouse.release("2026.01")
@@ -237,8 +271,6 @@ def test_a_wrong_parent_is_refused(warehouse: Warehouse):
 
 
 def test_publishing_again_after_all_but_the_shards_was_lost_gives_the_same_release(warehouse: Warehouse):
-    import shutil
-
     warehouse.month("2026.01", FIRST_MONTH[:3])
     warehouse.release("2026.01")
     before = without_time(files(warehouse.folder("2026.01")))

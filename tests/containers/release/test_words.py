@@ -27,7 +27,7 @@ from release_corpus import REPOSITORY, Warehouse
 from words_corpus import Words, corpus
 
 from release.words.names import folder_names, safe, stems
-from release.words.speech_commands import paths
+from release.words.speech_commands import paths, which_set
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,24 @@ print(json.dumps(out))
     assert json.loads(done.stdout.splitlines()[-1]) == {s: p["clips"] for s, p in parts.items() if p["clips"]}
 
 
+def test_releases_of_two_languages_are_opened_as_what_they_are(first: dict[str, Any], tmp_path: Path) -> None:
+    """``datasets`` keeps what it read by folder name and configs, which two languages' releases of a month share."""
+    script = """
+import sys, datasets
+for folder in sys.argv[1:]:
+    print(len(datasets.load_dataset(folder, "words-by", split="train")))
+"""
+    world = Words(Warehouse(tmp_path / "other"))
+    world.month("2026.01", corpus(50, 60))
+    folders = [first["folder"], world.release("2026.01")["folder"]]
+    env = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "PYTHONPATH": ""}
+    python = REPOSITORY / ".venvs/hf/bin/python"
+    done = subprocess.run([python, "-c", script, *folders], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    trained = [json.loads((f / "release.json").read_text())["totals"]["parts"]["train"]["clips"] for f in folders]
+    assert list(map(int, done.stdout.split())) == trained and trained[0] != trained[1]
+
+
 def test_the_lists_of_the_corpus_of_2021_name_each_clip_once_and_no_speaker_twice(mswc: Path, first: dict[str, Any]) -> None:
     splits = read(mswc / "en_splits.csv")
     assert list(splits[0]) == ["SET", "LINK", "WORD", "VALID", "SPEAKER", "GENDER"]
@@ -128,7 +146,8 @@ def test_the_metadata_of_the_corpus_of_2021_counts_what_is_there(mswc: Path, fir
     with gzip.open(first["folder"] / "mswc/metadata.json.gz") as stream:
         metadata = json.load(stream)
     about = metadata["en"]
-    assert about["language"] == "English" and "Multilingual Spoken Words Corpus" in metadata["version"]
+    assert about["language"] == "English" and set(metadata) == {"en", "version"}
+    assert metadata["version"].startswith("spoken_words en 2026.01"), "it does not say that it is the original"
     folders = {f.name: sorted(c.name for c in f.iterdir()) for f in (mswc / "clips").iterdir()}
     assert {w: sorted(f) for w, f in about["filenames"].items()} == folders
     assert about["wordcounts"] == {w: len(f) for w, f in folders.items()} and about["number_of_words"] == len(folders)
@@ -189,6 +208,7 @@ def test_speech_commands_readers_read_it(first: dict[str, Any], tmp_path: Path) 
             assert (rate, sound.shape) == (16_000, (16_000,))
             samples[split, words[label], sound.tobytes()] += 1
     assert len(speakers) == 8 and all(len(s) == 1 for s in speakers.values())
+    assert speakers == {s: {which_set(s)} for s in speakers}, "the original's function divides them as its lists do"
     wanted: Counter[tuple[str, str, bytes]] = Counter()
     for row in rows.values():
         sound, _ = soundfile.read(io.BytesIO(row["audio"]["bytes"]), dtype="int16")
@@ -246,7 +266,10 @@ def test_the_checksums_are_of_every_file_and_the_card_says_both_kinds_of_hours(f
     shown = re.findall(r"\(figures/(\w+\.png)\)", card)
     assert shown == ["length.png", "clips.png", "gender.png"]
     assert all((folder / "figures" / file).stat().st_size > 3000 for file in shown)
-    assert "Policy `none` 1: no bounds. It kept 0 clips out" in card
+    assert "Policy `none` 1: no bounds. It kept 0 clips out, and 0 are taken down" in card
+    assert "In 6 clips the word lasts over a second" in card, "six clips of one keyword"
+    assert "| words.align" in card and "| ingest.prepare" in card, "what the harvest left out is part of all input"
+    assert "stated at: read there" in card and "converted to FLAC and Opus" in card, "the credit, and that clips are changed"
     for text in ("speech, time", "clips, time", "male_masculine", "Resource tier:\nlow", "CC0" if "CC0" in card else "cc0"):
         assert text in card, text
     assert not re.search(r"\{[a-z_:,]+\}", card.split("## Columns")[0].replace("{bytes, path}", "")), "a field was not filled in"
@@ -290,6 +313,26 @@ def test_a_policy_keeps_clips_out_and_the_card_says_so(tmp_path: Path) -> None:
     assert {r["clip_id"] for r in table} == set(open_), "those kept out have their scores there too"
     about = json.loads((folder / "release.json").read_text())
     assert about["policy"]["name"] == "strict" and "max: " in (folder / "policy.yaml").read_text()
+
+
+def test_who_withdraws_is_in_nothing_of_the_next_release_and_the_card_says_how_many_clips_went(tmp_path: Path) -> None:
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    world.month("2026.01", corpus(0, 20))
+    before = packed(world.release("2026.01")["folder"])
+    gone = {clip_id for clip_id, r in before.items() if r["speaker_id"] == "speaker-1"}
+    world.month("2026.02", corpus(100, 110))
+    policy = {"name": "p", "version": 2, "takedowns": ["speaker-1"]}
+    folder = world.release("2026.02", "2026.01", policy=policy)["folder"]
+    rows = packed(folder)
+    assert gone and set(before) - gone < set(rows) and not {r["speaker_id"] for r in rows.values()} & {"speaker-1"}
+    card = (folder / "README.md").read_text()
+    more, fewer = len(set(rows) - set(before)), len(set(before) - set(rows))
+    assert f"Follows release 2026.01: {more} clips more, {fewer} fewer, 0 with other columns." in card
+    assert "it is drawn anew for each release" in card, "unlike the splits of speakers:"
+    assert all(rows[c]["split"] == before[c]["split"] and rows[c]["audio"] == before[c]["audio"] for c in set(before) - gone)
+    taken = [r for r in pq.read_table(folder / "tables/rejections-00000.parquet").to_pylist() if r["reason"] == "takedown"]
+    assert gone < {r["id"] for r in taken}
+    assert f"kept 0 clips out, and {len(taken)} are taken down" in card
 
 
 def test_a_month_that_changes_no_shard_cuts_and_encodes_nothing(tmp_path: Path) -> None:
@@ -424,6 +467,6 @@ def test_clips_of_the_same_name_in_two_sources_are_kept_apart() -> None:
 
 
 def test_speech_commands_numbers_do_not_depend_on_the_order_of_clips() -> None:
-    clips = [{"clip_id": f"{n}", "speaker_id": f"s{n % 2}", "word": "go"} for n in range(6)]
+    clips = [{"clip_id": f"{n}", "speaker_id": f"s{n % 2}", "word": "go", "split": "train"} for n in range(6)]
     assert paths(clips, {"go": "go"}) == paths(clips[::-1], {"go": "go"})
     assert len(set(paths(clips, {"go": "go"}).values())) == 6

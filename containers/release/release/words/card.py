@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from release.card import HUB_LICENSES, SIZES, table
+from release.card import header, table
 from release.features import CLIPS
 from release.figures import hours
+from release.ledger import WORDS_CHAIN
 from release.shards import SPLITS
+from stagekit.ledger import add_ledgers
 from stagekit.tables import RELEASE_CLIPS
 
 TIERS = ((10.0, "low"), (100.0, "medium"))
@@ -40,8 +40,8 @@ class WordFigures:
     words: dict[str, set[str]] = field(default_factory=lambda: {s: set() for s in SPLITS})
     gender: dict[str, dict[str, int]] = field(default_factory=lambda: {s: {} for s in SPLITS})
     by_word: dict[str, OneWord] = field(default_factory=dict)
-    sources: dict[tuple[str, str, str, str | None, str], int] = field(default_factory=dict)
-    """(source, version, license family, license version, license URL) → clips."""
+    sources: dict[tuple[str, str, str, str | None, str, str], int] = field(default_factory=dict)
+    """(source, version, license family, license version, license URL, where that is stated) → clips."""
     lengths: list[int] = field(default_factory=lambda: [0] * (len(LENGTH_EDGES_S) - 1))
     """Clips by how long their word lasts: between ``LENGTH_EDGES_S``, what is longer in the last."""
     long_words: int = 0
@@ -77,32 +77,15 @@ def count_words(clips: Iterable[Mapping[str, Any]]) -> WordFigures:
         mine.alone += clip["origin"] == "spoken_alone"
         mine.speech_s += clip["speech_s"]
         mine.speakers.add(clip["speaker_id"])
-        source = (clip["source"], clip["source_version"], clip["license_family"], clip["license_version"], clip["license_url"])
+        source = (
+            clip["source"], clip["source_version"], clip["license_family"], clip["license_version"], clip["license_url"],
+            clip["license_evidence"],
+        )  # fmt: skip
         f.sources[source] = f.sources.get(source, 0) + 1
         f.long_words += clip["long_word"]
         f.spoken_alone += clip["origin"] == "spoken_alone"
         f.parts.add((f"words-{clip['license_group']}", split))
     return f
-
-
-def _header(title: str, language: str, f: WordFigures) -> str:
-    configs = [
-        {
-            "config_name": config,
-            "data_files": [{"split": s, "path": f"data/{config}/{s}-*.parquet"} for s in SPLITS if (config, s) in f.parts],
-        }
-        for config in sorted({c for c, _ in f.parts})
-    ]
-    licenses = sorted({HUB_LICENSES.get((family, version or ""), "other") for _, _, family, version, _ in f.sources})
-    block = {
-        "pretty_name": title,
-        "language": [language],
-        "license": licenses,
-        "task_categories": ["audio-classification"],
-        "size_categories": [next((name for limit, name in SIZES if f.total < limit), "10M<n<100M")],
-        "configs": configs,
-    }
-    return "---\n" + yaml.safe_dump(block, sort_keys=False, allow_unicode=True) + "---\n"
 
 
 def _splits(f: WordFigures) -> str:
@@ -133,15 +116,22 @@ def _lengths(f: WordFigures) -> str:
 
 def _sources(f: WordFigures) -> str:
     rows = [
-        [source, version, f"{family} {number or ''}".strip(), url, f"{n:,}"]
-        for (source, version, family, number, url), n in sorted(f.sources.items(), key=str)
+        [source, version, f"{family} {number or ''}".strip(), url, " ".join(evidence.split()).replace("|", "\\|"), f"{n:,}"]
+        for (source, version, family, number, url, evidence), n in sorted(f.sources.items(), key=str)
     ]
-    return table(["source", "version", "license", "license URL", "clips"], rows, right=(4,))
+    head = ["source", "version", "license", "license URL", "credit, and where the license is stated", "clips"]
+    return table(head, rows, right=(5,))
 
 
 def _ledger(ledger: Mapping[str, Any]) -> str:
+    """The harvest's stages, summed over the batches, and the release's."""
+    harvest: dict[str, list[dict[str, Any]]] = {}
+    for batch in ledger["batches"].values():
+        for name, account in batch["stages"].items():
+            harvest.setdefault(name, []).append(account)
+    stages = {name: add_ledgers(harvest[name]) for name in WORDS_CHAIN if name in harvest}
     rows = []
-    for name, account in ledger["stages"].items():
+    for name, account in (stages | ledger["stages"]).items():
         rows.append([name, account["unit"], f"{account['in']['units']:,}", hours(account["in"]["seconds"]), "in"])
         for reason, lost in account["rejected"].items():
             rows.append(["", account["unit"], f"{int(lost['units']):,}", hours(lost["seconds"]), reason])
@@ -171,8 +161,8 @@ CARD = """\
 
 *Speech, time* is what the keywords themselves last; the rest of a clip is what was said around the word, or, where its sentence
 ends, silence (`padding_before`, `padding_after`). No speaker is in two splits, for any word, nor will be in a later release.
-{long_words:,} keywords last over a second (`long_word`: see `whole_audio`), {alone:,} were recorded alone, not cut from a
-sentence.
+In {long_words:,} clips the word lasts over a second (`long_word`: see `whole_audio`); {alone:,} were recorded alone, not cut
+from a sentence.
 
 {genders}
 
@@ -188,17 +178,17 @@ sentence.
 from datasets import load_dataset
 
 clips = load_dataset("path/of/this/folder", "{example}", split="{split}")
-clips[0]["audio"], clips[0]["word"]  # decoded at 16 kHz; needs torchcodec
+clips[0]["audio"], clips[0]["word"]  # decoded at 16 kHz; needs torchcodec and FFmpeg
 ```
 
 Two other layouts of the same clips, for programs that read them:
 
 - `mswc/`: as the Multilingual Spoken Words Corpus was given out. Unpack all of `audio/`, `splits/` and `alignments/` into one
-  folder: `for f in mswc/*/*.tar.gz; do tar -xzf $f -C there; done`. `{language}_splits.csv` divides speakers;
+  folder: `mkdir there; for f in mswc/*/*.tar.gz; do tar -xzf $f -C there; done`. `{language}_splits.csv` divides speakers;
   `{language}_splits_by_word.csv` divides each word's clips by themselves, as the original did, and has speakers in several
-  splits.
+  splits; it is drawn anew for each release, so a clip of it may be in another split in the next.
 - `speech_commands/`: as Google's Speech Commands, to be unpacked into one folder: 16 kHz WAV, `validation_list.txt`,
-  `testing_list.txt`.
+  `testing_list.txt`; speakers are named so that the original's `which_set` divides them as these lists do.
 
 A word's folder is the word, but where that is no safe name on every file system: `mswc/words.csv` has both.
 
@@ -206,11 +196,14 @@ A word's folder is the word, but where that is no safe name on every file system
 
 {sources}
 
+Each clip is a second cut from one of their recordings, converted to FLAC and Opus; nobody named here endorses this dataset.
+
 ## What became of all input
 
 {ledger}
 
-Each stage's time is that of its own unit: sentences, then the words in them. `tables/rejections-00000.parquet` has every
+Each stage's time is that of its own unit: sentences, as far as their source states their length (`ingest.voices`) and as decoded,
+then the words in them. `tables/rejections-00000.parquet` has every
 rejection.
 
 ## Warnings
@@ -234,16 +227,22 @@ def card(
     warnings: Sequence[str],
     plots: Mapping[str, str],
     policy: str,
+    content: str,
 ) -> str:
-    """The whole file; ``plots``: file in ``figures/`` → what it shows, ``policy``: what it is and kept out, a paragraph."""
+    """The whole file.
+
+    ``parent``: what `release.card.follows` says; ``plots``: file in ``figures/`` → what it shows; ``policy``: what it is and kept
+    out, a paragraph; ``content``: digest of the packed files.
+    """
     example, split = min(figures.parts, key=lambda p: (p[0], SPLITS.index(p[1])))
     speakers = len(set().union(*figures.speakers.values()))
     text = CARD.format(
         title=title, clips=figures.total, words=len(figures.by_word), speakers=speakers, name=name, batches=", ".join(batches),
-        parent=f"Follows {parent}" if parent else "The first release", tier=figures.tier, splits=_splits(figures),
+        parent=parent, tier=figures.tier, splits=_splits(figures),
         long_words=figures.long_words, alone=figures.spoken_alone, genders=_genders(figures), lengths=_lengths(figures),
         example=example, split=split, language=language, sources=_sources(figures), ledger=_ledger(ledger),
         warnings="\n".join(f"- {w}" for w in warnings) or "None.", columns=_columns(), policy=policy,
         plots="\n\n".join(f"![{title}](figures/{file})" for file, title in plots.items()),
     )  # fmt: skip
-    return _header(title, language, figures) + text
+    licenses = {(family, version or "") for _, _, family, version, _, _ in figures.sources}
+    return header(title, language, licenses, "audio-classification", figures.total, figures.parts, content) + text

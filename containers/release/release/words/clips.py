@@ -10,7 +10,7 @@ from release.words.names import folder_names, stems
 
 COLUMNS = (
     "clip_id", "sentence_id", "index", "word", "split", "speaker_id", "gender", "source_clip", "speech_s", "long_word",
-    "license_family", "license_version", "license_url", "source", "source_version", "origin",
+    "license_family", "license_version", "license_url", "license_evidence", "source", "source_version", "origin",
 )  # fmt: skip
 
 

@@ -26,14 +26,16 @@ GENDERS = {"female": "FEMALE", "female_feminine": "FEMALE", "male": "MALE", "mal
 
 
 def write_lists(
-    folder: Path, language: str, name: str, clips: Sequence[Mapping[str, Any]], names: Names, by_word: Mapping[str, str]
-) -> None:
+    folder: Path, language: str, name: str, title: str, clips: Sequence[Mapping[str, Any]], names: Names,
+    by_word: Mapping[str, str],
+) -> None:  # fmt: skip
     """Lists, metadata and ``words.csv``.
 
     Args:
         folder: of the layout.
         language: its code.
         name: its English name.
+        title: of the release.
         clips: rows of the release, with ``release.words.clips.COLUMNS``.
         names: where they are.
         by_word: clip_id → split in the original's way.
@@ -61,7 +63,7 @@ def write_lists(
             "wordcounts": {f: len(v) for f, v in files.items()},
             "filenames": files,
         },
-        "version": "version 1.0, Multilingual Spoken Words Corpus, https://mlcommons.org/en/multilingual-spoken-words",
+        "version": f"{title}, in the layout of the Multilingual Spoken Words Corpus, version 1.0",
     }
     with gzipped(folder / "metadata.json.gz", 6) as stream:
         stream.write(json.dumps(metadata, ensure_ascii=False, sort_keys=True).encode())

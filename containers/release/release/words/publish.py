@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import yaml
 from pydantic import Field
 
+from release.card import content_digest, follows
 from release.published import (
     ReleaseParams,
     copy_index,
@@ -136,7 +137,8 @@ def _build(
     names = name_clips(clips)
     figures = count_words(clips)
     by_word = {r["clip_id"]: r["split_mswc"] for r in ctx.rows("clip_splits", columns=["clip_id", "split_mswc"])}
-    mswc.write_lists(folder / "mswc", p.language, p.name, clips, names, by_word)
+    title = f"{p.dataset} {p.language} {p.version}"
+    mswc.write_lists(folder / "mswc", p.language, p.name, title, clips, names, by_word)
     _alignments(ctx, folder / f"mswc/alignments/{p.language}.tar.gz", {c["sentence_id"] for c in clips}, names)
     parts = _audio(ctx, shards, folder, clips, names)
 
@@ -151,11 +153,12 @@ def _build(
         "stages": {name: add_ledgers([(i.success or {})["ledger"] for i in made[name]]) for name in OWN[:-1]},
     }
     write_json(folder / "ledger.json", ledger)
-    title = f"{p.dataset} {p.language} {p.version}"
     batches = [pin["key"] for pin in pins]
     warnings = [*split["metrics"]["warnings"], *p.warnings]
     plots = draw_word_plots(figures, folder / "figures")
-    text = card(title, p.language, p.name, batches, p.parent, figures, ledger, warnings, plots, _policy(policy, split))
+    rules, content = _policy(policy, split), content_digest(shards)
+    before = follows(p.parent, (made["release.package_words"][0].success or {})["metrics"].get("changes"))
+    text = card(title, p.language, p.name, batches, before, figures, ledger, warnings, plots, rules, content)
     (folder / "README.md").write_text(text, encoding="utf-8")
     totals = {
         "clips": figures.total,
@@ -177,11 +180,12 @@ def _policy(policy: WordsPolicy, split: Mapping[str, Any]) -> str:
         if limits:
             bounds.append(f"`{name}` {' and '.join(limits)}")
     metrics = split["metrics"]
-    out = metrics["kept_out"].get("policy", 0)
+    out, gone = (metrics["kept_out"].get(why, 0) for why in ("policy", "takedown"))
     return (
-        f"Policy `{policy.name}` {policy.version}: {', '.join(bounds) or 'no bounds'}. It kept {out:,} clips out; "
-        f"{metrics['rare_words']:,} words had too few left. A score ranks clips and is no probability of an error: listen to "
-        "`tables/clip_scores-00000.parquet` from the highest `outlier` on, or be stricter with the column of that name."
+        f"Policy `{policy.name}` {policy.version}: {', '.join(bounds) or 'no bounds'}. It kept {out:,} clips out, "
+        f"and {gone:,} are taken down; {metrics['rare_words']:,} words had too few left. "
+        "A score ranks clips and is no probability of an error: listen to `tables/clip_scores-00000.parquet` from the highest "
+        "`outlier` on, or be stricter with the column of that name."
     )
 
 

@@ -179,6 +179,24 @@ def test_fields_are_strings_or_lists_or_numbers(archive, found):
 
 
 @pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        ("spa;eng", "en"), ("eng; spa", "en"), ("Spanish, English", "en"), ("Spanish/English", "en"),
+        ("Spanish & British English", "en-GB"), ("Spanish and English", "en"), (["spa", "en-US"], "en-US"),
+        ("English (US)", "en"), ("Multiple", None), ("", None),
+        ("Spanish; Castilian", False), ("fre;ger", False), ("Greek, Modern (1453-)", False),
+    ],
+)  # fmt: skip
+def test_an_item_may_name_several_languages_in_one_string(said, language):
+    metadata = {"licenseurl": BY, "language": said}
+    (result,) = read_item("x", {"metadata": metadata, "files": TALK}, "2026-11-01", ArchiveParams(month="2026.10"))
+    if language is False:
+        assert result.reason == Reason.TEXT_WRONG_LANGUAGE
+    else:
+        assert result.row["language"] == language
+
+
+@pytest.mark.parametrize(
     "answer", [None, [], "x", {}, {"metadata": {}}, {"metadata": [], "files": []}, {"files": "x", "metadata": {}}]
 )
 def test_any_json_is_an_answer(answer):

@@ -176,7 +176,7 @@ def _refusal(
     decision = licenses.decide(stated)
     if isinstance(decision, licenses.Rejected):
         return decision.reason, decision.detail
-    tags = [tag for value in _texts(said.get("language")) if (tag := bcp47(value))]
+    tags = _languages(said.get("language"))
     if tags and not any(same_language(tag, params.language) for tag in tags):
         return Reason.TEXT_WRONG_LANGUAGE, f"the item states {_join(said.get('language'))!r}, wanted is {params.language}"
     return decision
@@ -193,7 +193,7 @@ def _row(
     item_id = f"{SOURCE}:{identifier}/{found.audio.name}"
     if found.caption is None:
         return Rejection(item_id, Reason.NO_CAPTION, found.note, seconds=found.audio.length_s or 0.0)
-    tags = [tag for value in _texts(said.get("language")) if (tag := bcp47(value)) and same_language(tag, params.language)]
+    tags = [tag for tag in _languages(said.get("language")) if same_language(tag, params.language)]
     files = f"{params.base_url}/download/{quote(identifier, safe='')}/"
     extra = {
         "metadata": said,
@@ -261,6 +261,12 @@ def _texts(value: object) -> list[str]:
     """The non-blank strings in a field that may be a string, a number, a list of them, or absent."""
     values = value if isinstance(value, list) else [value]
     return [text for v in values if v is not None and (text := str(v).strip())]
+
+
+def _languages(value: object) -> list[str]:
+    """The languages that a field names, BCP 47; one string may name several ('spa;eng', 'Spanish and English')."""
+    parts = (part for text in _texts(value) for part in re.split(r"[;,/&]|\band\b", text))
+    return [tag for part in parts if (tag := bcp47(part))]
 
 
 def _first(value: object) -> str | None:

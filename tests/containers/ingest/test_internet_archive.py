@@ -368,7 +368,7 @@ def test_a_killed_discovery_goes_on_where_it_was(archive, tmp_path):
 
 
 def test_names_are_quoted_in_urls():
-    name = "Ünï/a b?c#d%20[1].mp3"
+    name = " Ünï/a b?c#d%20[1].mp3"  # with a blank at its start
     files = [{"name": name, "source": "original"}, {"name": name.replace("mp3", "srt"), "source": "original"}]
     (item,) = read_item("x", {"metadata": {"licenseurl": BY}, "files": files}, "2026-11-01", ArchiveParams(month="2026.10"))
     path = item.row["audio_uri"].removeprefix("https://archive.org/download/x/")

@@ -157,7 +157,7 @@ def read_item(identifier: str, answer: Any, read_at: str, params: ArchiveParams)
             if any(f.is_media for f in files):
                 return [Rejection(whole, Reason.ITEM_RESTRICTED, "all its audio is private or empty")]
             return [Rejection(whole, Reason.NO_AUDIO, "it has no audio file")]
-        raw = {name: entry for entry in answer["files"] if isinstance(entry, dict) and (name := _first(entry.get("name")))}
+        raw = {name: entry for entry in answer["files"] if isinstance(entry, dict) and (name := _name(entry.get("name")))}
         return [_row(identifier, said, found, refusal, raw, params) for found in pairings]
     if not pairings:
         return [Rejection(whole, *refusal)]
@@ -242,14 +242,14 @@ def _row(
 
 def _file(entry: Any) -> File | None:
     """One entry of ``files``; None if it has no name."""
-    if not isinstance(entry, dict) or not (name := _first(entry.get("name"))):
+    if not isinstance(entry, dict) or not (name := _name(entry.get("name"))):
         return None
     size = _first(entry.get("size"))
     number = int(size) if size and size.isdecimal() else None
     return File(
         name=name,
         format=_first(entry.get("format")) or "",
-        original=_first(entry.get("original")) if _first(entry.get("source")) != "original" else None,
+        original=_name(entry.get("original")) if _first(entry.get("source")) != "original" else None,
         size=number,
         md5=_first(entry.get("md5")),
         length_s=seconds(entry.get("length")),
@@ -286,6 +286,11 @@ def _languages(value: object) -> list[str]:
 
 def _first(value: object) -> str | None:
     return next(iter(_texts(value)), None)
+
+
+def _name(value: object) -> str | None:
+    """A file's name: blanks at its ends are part of it."""
+    return next((str(v) for v in (value if isinstance(value, list) else [value]) if _texts(v)), None)
 
 
 def _join(value: object) -> str | None:

@@ -31,8 +31,8 @@ class Fault:
 
     kinds: status (value: code, headers) · drop (value: share of the body sent before the connection breaks) · cut (likewise,
     but without a Content-Length: the client cannot tell) · no_range (answers 200 whole) · stale_range (206 of a changed file,
-    If-Range ignored) · html (a page where JSON belongs) · slow (value: bytes a second) · change (the file is another one from
-    then on)."""
+    If-Range ignored) · html (a page where JSON belongs) · json (value: the answer, with status 200) · slow (value: bytes a
+    second) · change (the file is another one from then on)."""
 
     path: str
     kind: str
@@ -146,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answer(code, b"<html>busy</html>", headers | {"Content-Type": "text/html"})
             elif archive.fault(self.path, "html"):
                 self.answer(200, b"<html>maintenance</html>", {"Content-Type": "text/html"})
+            elif fault := archive.fault(self.path, "json"):
+                self.json(200, fault.value)
             elif path == "/services/search/v1/scrape":
                 self.scrape({k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()})
             elif path.startswith("/metadata/"):
@@ -187,11 +189,13 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, ValueError) as error:
             self.json(400, {"error": str(error), "errorType": "RequestException"})
             return
-        page = found[start : start + count]
+        archive, page = self.archive, found[start : start + count]
         total = len(found) if self.archive.total is None else self.archive.total
         fields = asked.get("fields", "identifier").split(",")
+        holding = [(i, archive.items.get(i, {})) for i in page]
+        said = [item.get("index", item.get("metadata", {})) | {"identifier": i} for i, item in holding]
         answer: dict[str, Any] = {
-            "items": [{f: i for f in fields if f == "identifier"} for i in page],
+            "items": [{f: one[f] for f in fields if f in one} for one in said],
             "count": len(page),
             "total": total,
         }

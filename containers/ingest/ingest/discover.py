@@ -80,6 +80,7 @@ def run(ctx: Context[DiscoverParams]) -> None:
 
     Raises:
         StageError: the location is not there, the archive refuses the search, or a parameter is missing.
+        UnavailableError: the archive is out.
         EmptyInput: the source holds nothing new.
     """
     p = ctx.params

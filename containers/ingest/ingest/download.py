@@ -43,6 +43,10 @@ class DownloadError(Exception):
     reason = Reason.DOWNLOAD_FAILED
 
 
+class Unanswered(DownloadError):  # noqa: N818 - reads as what it is where it is raised
+    """Its server was still failing when the time for it was over."""
+
+
 class ChecksumMismatch(DownloadError):  # noqa: N818 - reads as what it is where it is raised
     """The bytes are not those that the source promised, twice."""
 
@@ -158,7 +162,7 @@ class _Job:
                 if self.restarts > MAX_RESTARTS:
                     raise DownloadError(f"{self.url}: it had to be started over {self.restarts} times")
         except GaveUp as error:
-            raise DownloadError(f"{error}; {self.position()} bytes are kept for the next run") from None
+            raise Unanswered(f"{error}; {self.position()} bytes are kept for the next run") from None
         except HttpError as error:
             raise DownloadError(str(error)) from None
 
@@ -195,7 +199,7 @@ class _Job:
                 while block := answer.read1(BLOCK):
                     self.file.write(block)
                     self.file.flush()
-                    patience.progressed()
+                    patience.received(len(block), self.url)
             except urllib3.exceptions.HTTPError as error:
                 failure = f"{self.url}: {type(error).__name__} after {self.position()} bytes of {total or 'an unknown number'}"
             else:

@@ -23,14 +23,17 @@ from typing import Any
 from pydantic import Field
 
 from ingest.document import CaptionRejected, Draft, draft, tokens
-from ingest.download import ChecksumMismatch, DownloadError, download
+from ingest.download import ChecksumMismatch, DownloadError, Unanswered, download
 from ingest.http import Client, Manners
 from ingest.recording import MAX_HOURS, AudioRejected, examine
-from stagekit.errors import EmptyInput
+from stagekit.errors import EmptyInput, UnavailableError
 from stagekit.pool import Crashed
 from stagekit.stage import RUNTIME, Context, Params, stage
 from stagekit.storage import join, resolve, sha256_file
 from stagekit.tables import Reason
+
+MOST_UNANSWERED = 8
+"""So many items one after the other whose server did not answer in time: it is out, which is not the items' fault."""
 
 
 class FetchParams(Params):
@@ -46,11 +49,12 @@ class FetchParams(Params):
 
 @dataclass(frozen=True)
 class Refused:
-    """Why an item stopped. ``seconds``: decoded, or None if only its claim is known."""
+    """Why an item stopped. ``seconds``: decoded, or None if only its claim is known. ``unanswered``: its server gave up."""
 
     reason: Reason
     detail: str
     seconds: float | None = None
+    unanswered: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def run(ctx: Context[FetchParams]) -> None:
     Raises:
         EmptyInput: no items.
         StageError: no space left.
+        UnavailableError: the server is out.
     """
     items = list(ctx.rows("items"))
     if not items:
@@ -119,13 +124,24 @@ def _prepared(
     client = Client(Manners(connections=ctx.params.connections, contact=ctx.params.contact))
     waiting: deque[Future[Job | tuple[dict[str, Any], Refused]]] = deque()
     pool, stop = ThreadPoolExecutor(ctx.params.connections, thread_name_prefix="fetch"), threading.Event()
+    unanswered = 0
+
+    def first() -> Job | tuple[dict[str, Any], Refused]:
+        nonlocal unanswered
+        got = waiting.popleft().result()
+        unanswered = 0 if isinstance(got, Job) or not got[1].unanswered else unanswered + 1
+        if unanswered == MOST_UNANSWERED:
+            assert isinstance(got, tuple)
+            raise UnavailableError(f"{unanswered} items in a row were not answered, last: {got[1].detail}; run again later")
+        return got
+
     try:
         for item in items:
             waiting.append(pool.submit(prepare, item, ctx.params, client, stop))
             if len(waiting) > 2 * ctx.params.connections:
-                yield waiting.popleft().result()
+                yield first()
         while waiting:
-            yield waiting.popleft().result()
+            yield first()
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -148,7 +164,7 @@ def prepare(
         _remove(scratch / "caption")
         return item, Refused(error.reason, error.detail)
     except DownloadError as error:
-        return item, Refused(error.reason, str(error))
+        return item, Refused(error.reason, str(error), unanswered=isinstance(error, Unanswered))
     return Job(item, path, kept, written, params.store, params.min_s, params.max_hours)
 
 

@@ -18,13 +18,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
 
 USER_AGENT = "Speechmill/1 (open speech datasets)"
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be different next time."""
+SLOWEST = 1 << 16
+"""Bytes that have to arrive within a request's patience: a connection that only trickles would be held for days."""
 
 
 class HttpError(Exception):
@@ -66,6 +68,7 @@ class Patience:
     manners: Manners
     stop: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
+    arrived: int = 0
     deadline: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,8 +82,20 @@ class Patience:
         """
         if self.stop.is_set():
             raise GaveUp("stopped")
-        self.failures = 0
+        self.failures = self.arrived = 0
         self.deadline = time.monotonic() + self.manners.patience_s
+
+    def received(self, count: int, url: str) -> None:
+        """So many more bytes of a body arrived: with :data:`SLOWEST` of them it has progressed.
+
+        Raises:
+            GaveUp: so few arrived within the patience, or ``stop`` is set.
+        """
+        self.arrived += count
+        if self.arrived >= SLOWEST or self.stop.is_set():
+            self.progressed()
+        elif time.monotonic() > self.deadline:
+            raise GaveUp(f"{url}: only {self.arrived} bytes arrived in {self.manners.patience_s:.0f} s")
 
     def wait(self, why: str, asked_s: float | None = None, status: int | None = None) -> None:
         """Sleep before the next try: as long as the server asked, else with backoff.
@@ -173,6 +188,8 @@ class Client:
                     raise HttpError(f"{url} is not a URL that can be fetched ({error})") from None
                 except urllib3.exceptions.HTTPError as error:
                     why, asked, status = f"{url}: {_reason(error)}", None, None
+                    if isinstance(getattr(error, "reason", None), urllib3.exceptions.ResponseError):  # redirects without end
+                        raise HttpError(why) from None
                 else:
                     if 200 <= answer.status < 300 or answer.status in accept:
                         try:
@@ -186,8 +203,9 @@ class Client:
                     if answer.status not in RETRIED:
                         raise HttpError(why, status)
             if asked is not None and status in (429, 503):
+                asking = _answering(url, answer)  # one storage node that is busy does not speak for the archive
                 with self._lock:
-                    self._not_before[host] = max(self._not_before.get(host, 0.0), time.monotonic() + asked)
+                    self._not_before[asking] = max(self._not_before.get(asking, 0.0), time.monotonic() + asked)
             patience.wait(why, asked, status)
 
     def json(self, url: str, query: Mapping[str, str] | None = None, stop: threading.Event | None = None) -> Any:
@@ -215,6 +233,13 @@ class Client:
             if time.monotonic() + pause > patience.deadline:
                 raise GaveUp(f"{url}: its host asks to wait {pause:.0f} s more; {self.manners.patience_s:.0f} s are all it gets")
             patience.sleep(pause + random.uniform(0, 0.1), url)
+
+
+def _answering(url: str, answer: urllib3.BaseHTTPResponse) -> str:
+    """The host that gave an answer, behind the redirects."""
+    for step in answer.retries.history if answer.retries else ():
+        url = urljoin(url, step.redirect_location or "")
+    return urlsplit(url).netloc
 
 
 def _reason(error: Exception) -> str:

@@ -36,12 +36,17 @@ _PAGE = re.compile(r"(deed|legalcode)(\.(txt|[a-z]{2,3}([-_][a-z0-9]{2,4})?))?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_][a-z0-9]{2,4})?", re.I)
 _TEXT_URL = re.compile(r"https?://[^\s<>\"']+", re.I)
 _RESTRICTIONS = (
-    "all rights reserved", "non commercial", "noncommercial", "no derivatives", "no derivs", "noderivatives",
-    "noderivs", "not for sale",
+    "all rights reserved", "non commercial", "noncommercial", "non commercially", "noncommercially", "not for commercial",
+    "no commercial use", "no derivatives", "no derivative works", "no derivs", "noderivatives", "noderivs", "not for sale",
+    "no comercial", "nocomercial", "sin obra derivada", "sinobraderivada", "sinderivadas", "não comercial", "nãocomercial",
+    "semderivações", "semderivados", "pas d utilisation commerciale", "pas de modification", "nicht kommerziell",
+    "keine bearbeitung", "keine bearbeitungen",
     "cc by nc", "cc by nd", "cc by nc sa", "cc by nc nd", "by nc sa", "by nc nd", "by nc", "by nd", "in copyright",
     "permission required", "personal use only", "educational use only",
 )  # fmt: skip
-"""Word sequences in a free-text rights statement that contradict an open license."""
+"""Word sequences in a free-text rights statement that contradict an open license, some as Creative Commons translates them."""
+_OUT_OF_COPYRIGHT = re.compile(r"\b(?:not|no longer) in copyright\b")
+"""NOT_IN_COPYRIGHT is what ``possible-copyright-status`` mostly says."""
 
 
 class UnknownLicense(ValueError):  # noqa: N818 - reads as what it is where it is raised
@@ -243,7 +248,8 @@ def contradiction(text: str, license: License) -> str | None:
             continue
         if other != license:
             return url
-    words = " " + " ".join(re.findall(r"[a-z0-9]+", text.lower())) + " "
+    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
+    words = f" {_OUT_OF_COPYRIGHT.sub(' ', words)} "
     return next((phrase for phrase in _RESTRICTIONS if f" {phrase} " in words), None)
 
 

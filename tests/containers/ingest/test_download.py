@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from archive_server import Fault
 
-from ingest.download import ChecksumMismatch, DiskFull, DownloadError, download
+from ingest.download import ChecksumMismatch, DiskFull, DownloadError, Unanswered, download
 from ingest.http import Client, GaveUp, HttpError, Manners, retry_after_s
 from stagekit.errors import StageError
 from stagekit.tables import Reason
@@ -194,6 +194,34 @@ def test_one_429_holds_back_all_threads(archive):
     with pytest.raises(GaveUp, match="its host asks to wait"):
         client.json(f"{archive.url}/metadata/other")
     assert archive.count("/metadata/other") == 0
+
+
+def test_a_storage_node_that_asks_to_wait_does_not_hold_back_the_archive(archive, get):
+    from archive_server import serve
+
+    with serve() as node:
+        node.faults.append(Fault("/0/items/", "status", (503, {"Retry-After": "60"})))
+        archive.faults.append(fault("status", (302, {"Location": f"{node.url}/0/items/{NAME}"})))
+        client = Client(QUICK)
+        with pytest.raises(DownloadError, match="asks to wait 60 s"):
+            get(client=client)
+    assert get(client=client).path.read_bytes() == BODY
+
+
+def test_redirects_without_end_are_final(archive, get):
+    archive.faults.append(fault("status", (302, {"Location": f"/download/{NAME}"}), times=999))
+    with pytest.raises(DownloadError, match="too many redirects"):
+        get()
+    assert len(archive.requests) == 6
+
+
+def test_a_connection_that_only_trickles_is_given_up(archive, get, tmp_path):
+    archive.faults.append(fault("slow", 500))
+    start = time.monotonic()
+    with pytest.raises(Unanswered, match="only .* bytes arrived in 1 s; .* bytes are kept"):
+        get(client=Client(Manners(patience_s=1, backoff_s=0.02)))
+    assert time.monotonic() - start < 30
+    assert get().resumed_at > 0
 
 
 def test_no_server_at_all_is_given_up_within_the_cap(tmp_path):

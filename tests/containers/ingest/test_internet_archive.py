@@ -19,7 +19,7 @@ from ingest.http import Client, Manners
 from ingest.sources import Item, Rejection
 from ingest.sources.archive_search import ArchiveParams, months, query, search
 from ingest.sources.internet_archive import discover, read_item, seconds
-from stagekit.errors import StageError
+from stagekit.errors import StageError, UnavailableError
 from stagekit.tables import ITEMS, Reason
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -179,6 +179,24 @@ def test_fields_are_strings_or_lists_or_numbers(archive, found):
 
 
 @pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        ("spa;eng", "en"), ("eng; spa", "en"), ("Spanish, English", "en"), ("Spanish/English", "en"),
+        ("Spanish & British English", "en-GB"), ("Spanish and English", "en"), (["spa", "en-US"], "en-US"),
+        ("English (US)", "en"), ("Multiple", None), ("", None),
+        ("Spanish; Castilian", False), ("fre;ger", False), ("Greek, Modern (1453-)", False),
+    ],
+)  # fmt: skip
+def test_an_item_may_name_several_languages_in_one_string(said, language):
+    metadata = {"licenseurl": BY, "language": said}
+    (result,) = read_item("x", {"metadata": metadata, "files": TALK}, "2026-11-01", ArchiveParams(month="2026.10"))
+    if language is False:
+        assert result.reason == Reason.TEXT_WRONG_LANGUAGE
+    else:
+        assert result.row["language"] == language
+
+
+@pytest.mark.parametrize(
     "answer", [None, [], "x", {}, {"metadata": {}}, {"metadata": [], "files": []}, {"files": "x", "metadata": {}}]
 )
 def test_any_json_is_an_answer(answer):
@@ -199,7 +217,7 @@ def test_ten_thousand_items_come_page_by_page(archive):
         said = {"licenseurl": BY, "mediatype": "audio", "addeddate": "2026-10-01"}
         archive.items[f"i{i:05d}"] = {"metadata": said, "files": [TALK[1]]}
     metrics = {}
-    names = search(ArchiveParams(month="2026.10", base_url=archive.url), Client(QUICK), None, metrics)
+    names = search(ArchiveParams(month="2026.10", base_url=archive.url, page_size=1000), Client(QUICK), None, metrics)
     assert names == sorted(archive.items)
     assert metrics["search_total"] == 10_050
     assert archive.count("/scrape") == 11
@@ -247,20 +265,60 @@ def test_one_item_that_cannot_be_read_is_a_rejection_many_are_an_outage(archive,
     assert len(ids(found(state=tmp_path))) == 20, "what failed is not kept"
     assert archive.count("/metadata/") == asked + 2
     archive.faults.append(Fault("/metadata/", "status", (403, {}), times=999))
-    with pytest.raises(StageError, match="answers too few requests"):
+    with pytest.raises(UnavailableError, match="answers too few requests"):
         found()
 
 
 def test_a_search_that_is_refused_or_ends_early_is_an_error(archive, found):
     archive.add("x", TALK)
     archive.total = 200
-    with pytest.raises(StageError, match="ended after 1 of 200"):
+    with pytest.raises(UnavailableError, match="ended after 1 of 200"):
         found()
     archive.faults.append(Fault("/scrape", "status", (400, {})))
     with pytest.raises(StageError, match="refuses the search"):
         found()
     archive.faults.append(Fault("/scrape", "status", (503, {"Retry-After": "86400"})))
-    with pytest.raises(StageError, match="gave up"):
+    with pytest.raises(UnavailableError, match="gave up"):
+        found()
+
+
+def test_an_empty_answer_and_another_query_s_are_no_end_of_the_search(archive, tmp_path):
+    params = ArchiveParams(month="2026.10", base_url=archive.url, page_size=100)
+    for i in range(250):
+        archive.add(f"i{i:03d}", TALK)
+
+    def again():
+        return search(params, Client(QUICK), tmp_path, {})
+
+    nothing = {"items": [], "count": 0, "previous": "WzFd", "total": None}
+    archive.faults.append(Fault("cursor=", "json", nothing))
+    with pytest.raises(UnavailableError, match="no items and no total"):
+        again()
+    archive.faults.append(Fault("cursor=MjAw", "json", {"items": [], "count": 0}))
+    with pytest.raises(UnavailableError, match="no items and no total"):
+        again()
+    archive.faults.append(Fault("cursor=MjAw", "json", {"items": [{"identifier": "i001"}], "count": 1}))
+    with pytest.raises(UnavailableError, match="ended after 200 of 250"):
+        again()
+    others = [{"identifier": f"other{i}", "addeddate": "2019-05-06T07:08:09Z"} for i in range(100)]
+    archive.faults.append(Fault("/scrape", "json", {"items": others, "count": 100, "total": 100}))
+    with pytest.raises(UnavailableError, match="another query: 100 of 100 items were not added in 2026-07-01/2026-10-31"):
+        again()
+    assert len(again()) == 250
+
+
+def test_an_error_with_status_200_is_not_taken_for_metadata(archive, found, tmp_path):
+    for i in range(20):
+        archive.add(f"i{i:02d}", TALK)
+    archive.faults.append(Fault("/metadata/i03", "json", {"error": "Couldn't connect to the item's server"}))
+    archive.faults.append(Fault("/metadata/i04", "json", {"created": 1790000000, "servers_unavailable": True, "d1": "ia600300"}))
+    metrics = {}
+    results = found(state=tmp_path, metrics=metrics)
+    assert reasons(results) == {"i03": Reason.ITEM_UNREADABLE, "i04": Reason.ITEM_UNREADABLE}
+    assert metrics["unreadable"] == 2 and "Couldn't connect" in next(r.detail for r in results if isinstance(r, Rejection))
+    assert len(ids(found(state=tmp_path))) == 20, "what failed is not kept"
+    archive.faults.append(Fault("/metadata/", "json", {"error": "overloaded"}, times=999))
+    with pytest.raises(UnavailableError, match="overloaded"):
         found()
 
 
@@ -310,7 +368,7 @@ def test_a_killed_discovery_goes_on_where_it_was(archive, tmp_path):
 
 
 def test_names_are_quoted_in_urls():
-    name = "Ünï/a b?c#d%20[1].mp3"
+    name = " Ünï/a b?c#d%20[1].mp3"  # with a blank at its start
     files = [{"name": name, "source": "original"}, {"name": name.replace("mp3", "srt"), "source": "original"}]
     (item,) = read_item("x", {"metadata": {"licenseurl": BY}, "files": files}, "2026-11-01", ArchiveParams(month="2026.10"))
     path = item.row["audio_uri"].removeprefix("https://archive.org/download/x/")

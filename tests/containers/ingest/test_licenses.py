@@ -134,6 +134,28 @@ def test_one_license_said_several_ways_is_accepted_with_its_evidence() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("note", "reason"),
+    [
+        ("NOT_IN_COPYRIGHT", None),
+        ("Public domain; no longer in copyright in the USA.", None),
+        ("No known copyright restrictions; no rights reserved", None),
+        ("IN_COPYRIGHT", Reason.LICENSE_CONFLICT),
+        ("Not for commercial use.", Reason.LICENSE_CONFLICT),
+        ("No commercial use without permission", Reason.LICENSE_CONFLICT),
+        ("May be shared non-commercially", Reason.LICENSE_CONFLICT),
+        ("Not in copyright in Peru, in copyright in Spain", Reason.LICENSE_CONFLICT),
+        ("Creative Commons Attribution-No Derivative Works 3.0", Reason.LICENSE_CONFLICT),
+        ("Creative Commons Reconocimiento-NoComercial-SinObraDerivada 2.5 España", Reason.LICENSE_CONFLICT),
+        ("Atribuição-NãoComercial 4.0", Reason.LICENSE_CONFLICT),
+        ("Namensnennung-Nicht kommerziell-Keine Bearbeitungen", Reason.LICENSE_CONFLICT),
+    ],
+)
+def test_notes_as_people_write_them(note: str, reason: Reason | None) -> None:
+    decision = decide(said(BY4, note=note))
+    assert (decision.reason if isinstance(decision, Rejected) else None) == reason
+
+
 @pytest.mark.parametrize("family", ["by/4.0", "by-sa/3.0", "publicdomain"])
 def test_open_families_pass(family: str) -> None:
     assert isinstance(decide(said(f"https://{CC}/licenses/{family}/")), Accepted)

@@ -34,6 +34,7 @@ def pairs(files, language="en"):
         # Films: sound alone if there is any, else the smallest film.
         ([upload("a.mpeg", 9000), derived("a.mp4", "a.mpeg", "h.264"), derived("a.mp3", "a.mpeg", "VBR MP3", 50)], "a.mp3"),
         ([upload("a.mpeg", 9000), derived("a.mp4", "a.mpeg"), derived("a_512kb.mp4", "a.mpeg", size=60)], "a_512kb.mp4"),
+        ([upload("a.mpeg"), derived("a_512kb.mp4", "a.mpeg", size=90), derived("a_64kb.mp4", "a.mpeg", size=10)], "a_512kb.mp4"),
         ([upload("a.ogv", 100), derived("a.ogg", "a.ogv", "Ogg Video", 10), derived("b.mp3", "a.ogv", size=500)], "b.mp3"),
         # A derivative of a derivative; an upload that is private or empty; one recording uploaded twice.
         ([upload("a.avi"), derived("a.mp4", "a.avi"), derived("x.mp3", "a.mp4")], "x.mp3"),
@@ -71,10 +72,23 @@ def test_the_audio_that_lost_least_is_taken(files, taken):
         ("interview.mp3", ["interview_new.srt"], "en", "interview_new.srt"),
         ("part_it.mp3", ["part_it.srt"], "en", "part_it.srt"),
         ("talk.mp3", ["notes.txt", "talk.txt"], "en", None),
+        ("talk.mp4", ["talk.en.forced.srt", "talk.en.srt"], "en", "talk.en.srt"),
+        ("talk.mp4", ["talk.en-orig.vtt", "talk.en.vtt"], "en", "talk.en.vtt"),
+        ("talk.mp4", ["talk.es-419.vtt"], "en", None),
+        ("talk.mp4", ["talk.zh-Hans.vtt"], "en", None),
     ],
 )
 def test_names_are_compared_as_people_write_them(audio, captions, language, taken):
     assert pairs([upload(audio), *map(upload, captions)], language) == {audio: taken}
+
+
+@pytest.mark.parametrize(
+    ("ending", "language"),
+    [(".mp3.srt", "en"), (".mp3.en.srt", "en"), (".es-419.vtt", "es"), (".zh-Hans.vtt", "zh"), ("_en-orig.vtt", "en")],
+)
+def test_captions_of_many_parts_are_found_by_name(ending, language):
+    files = [upload(n + e) for n in ("01", "02", "11") for e in (".mp3", ending)]
+    assert pairs(files, language) == {f"{n}.mp3": n + ending for n in ("01", "02", "11")}
 
 
 def test_closed_caption_text_is_a_caption():

@@ -273,3 +273,17 @@ def test_a_fetch_that_is_told_to_stop_does_not_wait_for_its_downloads(tmp_path: 
     assert time.monotonic() - started < 30
     assert not list((tmp_path / "fetch").glob("*"))
     assert list((tmp_path / "recordings" / ".incoming").rglob("*.part"))  # what has arrived stays
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "::1"])
+def test_an_archive_that_is_out_rejects_no_items(tmp_path: Path, archive: Any) -> None:
+    from archive_server import Fault
+
+    files = [{"name": "t.mp3", "format": "VBR MP3", "length": "2:28"}, {"name": "t.srt", "format": "SubRip"}]
+    for n in range(12):
+        archive.add(f"talk{n:02d}", files, content={"t.mp3": b"a", "t.srt": SRT.encode()})
+    found = ingest("discover", tmp_path, {"source": "internet_archive", "location": archive.url, "month": "2026.10"})
+    archive.faults.append(Fault("/download/", "status", (503, {"Retry-After": "86400"}), times=999))
+    failed = ingest("fetch", tmp_path, {"store": str(tmp_path / "recordings")}, found["output"], code=75)
+    assert "8 items in a row were not answered" in failed["stderr"] and "run again later" in failed["stderr"]
+    assert not list((tmp_path / "fetch").glob("*"))

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.http import Client, GaveUp, HttpError
-from stagekit.errors import StageError
+from stagekit.errors import StageError, UnavailableError
 from stagekit.storage import LocalStorage
 
 LICENSES = (
@@ -43,7 +43,7 @@ class ArchiveParams(BaseModel):
     trailing_months: int = Field(3, ge=0, le=240, description="months before it that are looked through again for late captions")
     limit: int | None = Field(None, ge=1, description="at most so many archive items, in the order of their identifiers")
     base_url: str = Field("https://archive.org", description="where the endpoints are")
-    page_size: int = Field(1000, ge=100, le=10_000, description="items per page of the search; the archive allows 100 to 10,000")
+    page_size: int = Field(10_000, ge=100, le=10_000, description="items per page of the search; 100 to 10,000 are allowed")
 
 
 def query(params: ArchiveParams) -> str:
@@ -76,22 +76,24 @@ def search(params: ArchiveParams, client: Client, folder: Path | None, metrics: 
     """All identifiers that the search finds, sorted. Pages that an earlier run has seen are read from ``folder``.
 
     Raises:
-        StageError: the archive refuses the query or stops before its own total.
+        UnavailableError: the archive gives up, stops before its own total, or answers another query.
+        StageError: it refuses this one.
     """
     pages = _Pages(folder)
     if not pages.finished:
         url, repeated = f"{params.base_url}/services/search/v1/scrape", False
         while not pages.finished:
-            asked = {"q": query(params), "fields": "identifier", "count": str(params.page_size)}
+            asked = {"q": query(params), "fields": "identifier,addeddate", "count": str(params.page_size)}
             if pages.cursor:
                 asked["cursor"] = pages.cursor
             try:
                 answer = client.json(url, asked)
                 if "error" in answer:
                     raise HttpError(f"{url}: {answer['error']}", 400)
+                _check(answer, params)
                 pages.add(answer)
             except GaveUp as error:
-                raise StageError(f"the search gave up: {error}; run again later, the pages read are kept") from None
+                raise UnavailableError(f"the search gave up: {error}; run again later, the pages read are kept") from None
             except HttpError as error:
                 # A cursor kept from an earlier run may have expired.
                 if error.status == 400 and pages.resumed and not repeated:
@@ -105,8 +107,24 @@ def search(params: ArchiveParams, client: Client, folder: Path | None, metrics: 
     total = metrics["search_total"] = pages.total
     if total is not None and len(identifiers) < total * (1 - MAX_MISSING):
         pages.clear()
-        raise StageError(f"the search ended after {len(identifiers)} of {total} items; run again")
+        raise UnavailableError(f"the search ended after {len(identifiers)} of {total} items; run again")
     return identifiers
+
+
+def _check(answer: Mapping[str, Any], params: ArchiveParams) -> None:
+    """Refuse two answers that the archive gives now and then, with status 200: nothing at all, and items of another query.
+
+    Raises:
+        GaveUp: it is one of them.
+    """
+    if not answer["items"] and not answer.get("cursor") and answer.get("total") is None:
+        raise GaveUp("it answers with no items and no total")
+    first, last = months(params.month, params.trailing_months)
+    dates = [added[:10] for item in answer["items"] if isinstance(added := item.get("addeddate"), str)]
+    strays = [date for date in dates if not first <= date <= last]
+    if len(strays) > MAX_MISSING * len(dates):
+        many = f"{len(strays)} of {len(dates)} items"
+        raise GaveUp(f"it answers another query: {many} were not added in {first}/{last} but on {strays[0]}")
 
 
 class _Pages:
@@ -132,7 +150,8 @@ class _Pages:
 
     def _take(self, page: Mapping[str, Any]) -> None:
         self.identifiers += page["identifiers"]
-        self.cursor, self.total = page["cursor"], page["total"]
+        self.cursor = page["cursor"]
+        self.total = page["total"] if page["total"] is not None else self.total
         self.finished = self.cursor is None
 
     def add(self, answer: Mapping[str, Any]) -> None:
@@ -142,7 +161,8 @@ class _Pages:
         if cursor and (cursor in self.seen or not identifiers):
             raise ValueError(f"the cursor {cursor!r} leads nowhere")
         self.seen.add(cursor or "")
-        page = {"identifiers": identifiers, "cursor": cursor, "total": int(answer["total"]) if "total" in answer else None}
+        total = answer.get("total")
+        page = {"identifiers": identifiers, "cursor": cursor, "total": int(total) if total is not None else None}
         self._take(page)
         if self.file:
             self.file.parent.mkdir(parents=True, exist_ok=True)

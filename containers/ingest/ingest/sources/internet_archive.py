@@ -29,7 +29,7 @@ from ingest.language_tags import bcp47
 from ingest.pairing import File, Pairing, pair
 from ingest.sources import Found, Item, Rejection
 from ingest.sources.archive_search import ArchiveParams, query, search
-from stagekit.errors import StageError
+from stagekit.errors import UnavailableError
 from stagekit.storage import LocalStorage
 from stagekit.tables import Reason
 
@@ -60,7 +60,8 @@ def discover(
         metrics: gets ``search_total``, ``searched``, ``known``, ``unreadable``.
 
     Raises:
-        StageError: the archive refuses the search, ends it early, or more than MAX_UNREADABLE of the items cannot be read.
+        UnavailableError: the archive ends the search early, or more than MAX_UNREADABLE of the items cannot be read.
+        StageError: it refuses the search.
     """
     known, client = known or {}, client or Client()
     text = query(params)
@@ -73,7 +74,7 @@ def discover(
         if isinstance(answer, Rejection):
             counts["unreadable"] += 1
             if counts["unreadable"] >= max(MIN_UNREADABLE, math.ceil(MAX_UNREADABLE * len(identifiers))):
-                raise StageError(
+                raise UnavailableError(
                     f"{params.base_url} answers too few requests ({counts['unreadable']} of {len(identifiers)} items unread, "
                     f"last: {answer.detail}); run again later, what has been read is kept"
                 )
@@ -125,6 +126,8 @@ def _read(
         if error.status not in (404, 410):
             return Rejection(f"{SOURCE}:{identifier}", Reason.ITEM_UNREADABLE, str(error))
         metadata = {}
+    if why := _unreadable(metadata):
+        return Rejection(f"{SOURCE}:{identifier}", Reason.ITEM_UNREADABLE, why)
     answer = {"read_at": datetime.now(UTC).date().isoformat(), "metadata": metadata}
     if kept:
         LocalStorage().write_bytes(str(kept), json.dumps(answer, sort_keys=True).encode())
@@ -141,13 +144,11 @@ def read_item(identifier: str, answer: Any, read_at: str, params: ArchiveParams)
         params: language wanted, and where files are downloaded from.
     """
     whole = f"{SOURCE}:{identifier}"
-    if not isinstance(answer, dict):
-        return [Rejection(whole, Reason.ITEM_UNREADABLE, f"its metadata is no object but {str(answer)[:100]!r}")]
-    said = answer.get("metadata")
-    if _true(answer.get("is_dark")) or not answer:
+    if why := _unreadable(answer):
+        return [Rejection(whole, Reason.ITEM_UNREADABLE, why)]
+    if _dark(answer):
         return [Rejection(whole, Reason.ITEM_DARK, "the archive answers {}" if not answer else "is_dark")]
-    if not isinstance(said, dict) or not isinstance(answer.get("files"), list):
-        return [Rejection(whole, Reason.ITEM_UNREADABLE, "its metadata has no 'metadata' object or no 'files' list")]
+    said = answer["metadata"]
     files = [file for entry in answer["files"] if (file := _file(entry))]
     pairings = pair(files, params.language)
     refusal = _refusal(identifier, said, answer, read_at, params)
@@ -156,11 +157,25 @@ def read_item(identifier: str, answer: Any, read_at: str, params: ArchiveParams)
             if any(f.is_media for f in files):
                 return [Rejection(whole, Reason.ITEM_RESTRICTED, "all its audio is private or empty")]
             return [Rejection(whole, Reason.NO_AUDIO, "it has no audio file")]
-        raw = {name: entry for entry in answer["files"] if isinstance(entry, dict) and (name := _first(entry.get("name")))}
+        raw = {name: entry for entry in answer["files"] if isinstance(entry, dict) and (name := _name(entry.get("name")))}
         return [_row(identifier, said, found, refusal, raw, params) for found in pairings]
     if not pairings:
         return [Rejection(whole, *refusal)]
     return [Rejection(f"{whole}/{p.audio.name}", *refusal, seconds=p.audio.length_s or 0.0) for p in pairings]
+
+
+def _dark(answer: Mapping[str, Any]) -> bool:
+    return not answer or _true(answer.get("is_dark"))
+
+
+def _unreadable(answer: Any) -> str:
+    """Why an answer says nothing of its item, "" if it does. A node that is out makes such answers, with status 200."""
+    if not isinstance(answer, dict):
+        return f"its metadata is no object but {str(answer)[:100]!r}"
+    if _dark(answer) or (isinstance(answer.get("metadata"), dict) and isinstance(answer.get("files"), list)):
+        return ""
+    said = f"; it says {answer['error']!r}" if "error" in answer else ""
+    return f"its metadata has no 'metadata' object or no 'files' list{said}"
 
 
 def _refusal(
@@ -176,7 +191,7 @@ def _refusal(
     decision = licenses.decide(stated)
     if isinstance(decision, licenses.Rejected):
         return decision.reason, decision.detail
-    tags = [tag for value in _texts(said.get("language")) if (tag := bcp47(value))]
+    tags = _languages(said.get("language"))
     if tags and not any(same_language(tag, params.language) for tag in tags):
         return Reason.TEXT_WRONG_LANGUAGE, f"the item states {_join(said.get('language'))!r}, wanted is {params.language}"
     return decision
@@ -193,7 +208,7 @@ def _row(
     item_id = f"{SOURCE}:{identifier}/{found.audio.name}"
     if found.caption is None:
         return Rejection(item_id, Reason.NO_CAPTION, found.note, seconds=found.audio.length_s or 0.0)
-    tags = [tag for value in _texts(said.get("language")) if (tag := bcp47(value)) and same_language(tag, params.language)]
+    tags = [tag for tag in _languages(said.get("language")) if same_language(tag, params.language)]
     files = f"{params.base_url}/download/{quote(identifier, safe='')}/"
     extra = {
         "metadata": said,
@@ -227,14 +242,14 @@ def _row(
 
 def _file(entry: Any) -> File | None:
     """One entry of ``files``; None if it has no name."""
-    if not isinstance(entry, dict) or not (name := _first(entry.get("name"))):
+    if not isinstance(entry, dict) or not (name := _name(entry.get("name"))):
         return None
     size = _first(entry.get("size"))
     number = int(size) if size and size.isdecimal() else None
     return File(
         name=name,
         format=_first(entry.get("format")) or "",
-        original=_first(entry.get("original")) if _first(entry.get("source")) != "original" else None,
+        original=_name(entry.get("original")) if _first(entry.get("source")) != "original" else None,
         size=number,
         md5=_first(entry.get("md5")),
         length_s=seconds(entry.get("length")),
@@ -263,8 +278,19 @@ def _texts(value: object) -> list[str]:
     return [text for v in values if v is not None and (text := str(v).strip())]
 
 
+def _languages(value: object) -> list[str]:
+    """The languages that a field names, BCP 47; one string may name several ('spa;eng', 'Spanish and English')."""
+    parts = (part for text in _texts(value) for part in re.split(r"[;,/&]|\band\b", text))
+    return [tag for part in parts if (tag := bcp47(part))]
+
+
 def _first(value: object) -> str | None:
     return next(iter(_texts(value)), None)
+
+
+def _name(value: object) -> str | None:
+    """A file's name: blanks at its ends are part of it."""
+    return next((str(v) for v in (value if isinstance(value, list) else [value]) if _texts(v)), None)
 
 
 def _join(value: object) -> str | None:

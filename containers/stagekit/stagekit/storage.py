@@ -186,14 +186,33 @@ def _holds(tree: Path, target: Path) -> bool:
 
 @contextmanager
 def _temporary_beside(target: Path) -> Iterator[Path]:
-    fd, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
-    os.close(fd)
-    temporary = Path(name)
-    temporary.chmod(0o644)
+    """A file to write ``target`` in: the same for each writer after the last, so that what a killed one left does not stay."""
+    temporary = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.part")
+    for _ in range(2):
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+        if _is_mine(fd, temporary):
+            if os.fstat(fd).st_nlink == 1:
+                break
+            temporary.unlink()  # its writer was killed when it had linked it: it is the target, which nobody writes in
+        os.close(fd)
+    else:  # another writes it now
+        fd, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
+        temporary = Path(name)
+    os.fchmod(fd, 0o644)
     try:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def _is_mine(fd: int, path: Path) -> bool:
+    """Lock an open file, until it is closed or this process dies; whether that was possible and it is still there by its name."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
 
 
 def _link_new(temporary: Path, target: Path) -> bool:

@@ -1,13 +1,16 @@
 """Storage: whole or not at all, and nothing published is ever replaced; on the file system and on ``gs://``."""
 
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from stores import Place, place
 
 from stagekit.errors import StageError
-from stagekit.storage import LocalStorage, below, join, local_copy, resolve, to_uri
+from stagekit.storage import LocalStorage, _temporary_beside, below, join, local_copy, resolve, to_uri
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 
@@ -226,3 +229,28 @@ def test_unknown_schemes_and_missing_objects_say_so(tmp_path):
     with pytest.raises(StageError, match="not there"), local_copy(str(tmp_path / "x")):
         pass
     assert isinstance(resolve(str(tmp_path))[0], LocalStorage)
+
+
+def test_what_a_killed_writer_left_does_not_stay(tmp_path: Path) -> None:
+    store, target = LocalStorage(), tmp_path / "a"
+    killed = "import os, sys, pathlib; from stagekit import storage as s\nwith s._temporary_beside(pathlib.Path(sys.argv[1])) as t:\n"
+    for left in ("t.write_bytes(b'half of it')", "t.write_bytes(b'whole'); os.link(t, sys.argv[1])"):
+        subprocess.run([sys.executable, "-c", f"{killed}    {left}; os.kill(os.getpid(), 9)", str(target)], check=False)
+        assert len([f for f in tmp_path.iterdir() if f.name.startswith(".")]) == 1
+        before = target.open("rb") if target.exists() else None
+        store.write_bytes(str(target), b"new")
+        assert [f.name for f in tmp_path.iterdir()] == ["a"] and target.read_bytes() == b"new"
+        if before:
+            assert before.read() == b"whole", "a reader of the old one is not disturbed"
+            before.close()
+        target.unlink()
+
+
+def test_two_may_write_one_file_at_the_same_time(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    with _temporary_beside(target) as first, _temporary_beside(target) as second:
+        assert first != second
+        first.write_bytes(b"1")
+        second.write_bytes(b"2")
+        assert first.read_bytes() == b"1"
+    assert not list(tmp_path.iterdir())

@@ -33,7 +33,8 @@ from stagekit.storage import join, resolve, sha256_file
 from stagekit.tables import Reason
 
 MOST_UNANSWERED = 8
-"""So many items one after the other whose server did not answer in time: it is out, which is not the items' fault."""
+"""So many items one after the other whose server did not answer in time: it is out, which is not the items' fault. The files of
+one item lie on one node of the archive, which may be out by itself."""
 
 
 class FetchParams(Params):
@@ -124,15 +125,16 @@ def _prepared(
     client = Client(Manners(connections=ctx.params.connections, contact=ctx.params.contact))
     waiting: deque[Future[Job | tuple[dict[str, Any], Refused]]] = deque()
     pool, stop = ThreadPoolExecutor(ctx.params.connections, thread_name_prefix="fetch"), threading.Event()
-    unanswered = 0
+    unanswered: set[str] = set()
 
     def first() -> Job | tuple[dict[str, Any], Refused]:
-        nonlocal unanswered
         got = waiting.popleft().result()
-        unanswered = 0 if isinstance(got, Job) or not got[1].unanswered else unanswered + 1
-        if unanswered == MOST_UNANSWERED:
-            assert isinstance(got, tuple)
-            raise UnavailableError(f"{unanswered} items in a row were not answered, last: {got[1].detail}; run again later")
+        if isinstance(got, Job) or not got[1].unanswered:
+            unanswered.clear()
+            return got
+        unanswered.add(got[0]["identifier"])
+        if len(unanswered) == MOST_UNANSWERED:
+            raise UnavailableError(f"{MOST_UNANSWERED} items in a row were not answered, last: {got[1].detail}; run again later")
         return got
 
     try:

@@ -25,6 +25,7 @@ import urllib3
 USER_AGENT = "Speechmill/1 (open speech datasets)"
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be different next time."""
+MOST_REDIRECTS = 5
 SLOWEST = 1 << 16
 """Bytes that have to arrive within a request's patience: a connection that only trickles would be held for days."""
 
@@ -154,8 +155,8 @@ class Client:
             maxsize=self.manners.connections,
             headers={"User-Agent": agent, "Accept-Encoding": "identity"},
             timeout=urllib3.Timeout(connect=self.manners.connect_timeout_s, read=self.manners.read_timeout_s),
-            # Redirects only: every other retry is decided here.
-            retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5, respect_retry_after_header=False),
+            # Retries and redirects are decided here.
+            retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=0, respect_retry_after_header=False),
         )
 
     def patience(self, stop: threading.Event | None = None) -> Patience:
@@ -177,20 +178,24 @@ class Client:
             HttpError: the server refuses (another 4xx), or redirects without end.
         """
         patience = patience or self.patience()
-        host = urlsplit(url).netloc
+        whole = {**self._pool.headers, **(headers or {})}
+        at, hops = url, 0
         while True:
-            self._hold(host, url, patience)
+            self._hold(urlsplit(at).netloc, url, patience)
             with self._slots:
                 try:
-                    whole = {**self._pool.headers, **(headers or {})}
-                    answer = self._pool.request("GET", url, headers=whole, preload_content=False)
+                    answer = self._pool.request("GET", at, headers=whole, preload_content=False, redirect=False)
                 except urllib3.exceptions.LocationParseError as error:
                     raise HttpError(f"{url} is not a URL that can be fetched ({error})") from None
                 except urllib3.exceptions.HTTPError as error:
                     why, asked, status = f"{url}: {_reason(error)}", None, None
-                    if isinstance(getattr(error, "reason", None), urllib3.exceptions.ResponseError):  # redirects without end
-                        raise HttpError(why) from None
                 else:
+                    if step := answer.get_redirect_location():
+                        answer.close()
+                        at, hops = urljoin(at, step), hops + 1
+                        if hops > MOST_REDIRECTS:
+                            raise HttpError(f"{url}: more than {MOST_REDIRECTS} redirects")
+                        continue
                     if 200 <= answer.status < 300 or answer.status in accept:
                         try:
                             yield answer
@@ -203,10 +208,11 @@ class Client:
                     if answer.status not in RETRIED:
                         raise HttpError(why, status)
             if asked is not None and status in (429, 503):
-                asking = _answering(url, answer)  # one storage node that is busy does not speak for the archive
+                host = urlsplit(at).netloc  # one storage node that is busy does not speak for the archive
                 with self._lock:
-                    self._not_before[asking] = max(self._not_before.get(asking, 0.0), time.monotonic() + asked)
+                    self._not_before[host] = max(self._not_before.get(host, 0.0), time.monotonic() + asked)
             patience.wait(why, asked, status)
+            at, hops = url, 0
 
     def json(self, url: str, query: Mapping[str, str] | None = None, stop: threading.Event | None = None) -> Any:
         """GET a URL and read its body as JSON; a body that breaks off or is no JSON is asked for again.
@@ -233,13 +239,6 @@ class Client:
             if time.monotonic() + pause > patience.deadline:
                 raise GaveUp(f"{url}: its host asks to wait {pause:.0f} s more; {self.manners.patience_s:.0f} s are all it gets")
             patience.sleep(pause + random.uniform(0, 0.1), url)
-
-
-def _answering(url: str, answer: urllib3.BaseHTTPResponse) -> str:
-    """The host that gave an answer, behind the redirects."""
-    for step in answer.retries.history if answer.retries else ():
-        url = urljoin(url, step.redirect_location or "")
-    return urlsplit(url).netloc
 
 
 def _reason(error: Exception) -> str:

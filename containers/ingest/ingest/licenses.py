@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 from urllib.parse import parse_qsl, urlsplit
 
 from stagekit.tables import Reason
@@ -45,8 +46,14 @@ _RESTRICTIONS = (
     "permission required", "personal use only", "educational use only",
 )  # fmt: skip
 """Word sequences in a free-text rights statement that contradict an open license, some as Creative Commons translates them."""
-_OUT_OF_COPYRIGHT = re.compile(r"\b(?:not|no longer) in copyright\b")
-"""NOT_IN_COPYRIGHT is what ``possible-copyright-status`` mostly says."""
+_NO_RESTRICTIONS = re.compile(
+    r"\b(?:(?:not|no longer) in copyright|no commercial use restrictions?"
+    r"|commercial(?:ly)? (?:and|or|and or) non ?commercial(?:ly)?|non ?commercial(?:ly)? (?:and|or|and or) commercial(?:ly)?)\b"
+)
+"""What holds words of restriction and is none. NOT_IN_COPYRIGHT is what ``possible-copyright-status`` mostly says."""
+_SENTENCE_END = re.compile(r"[.!?]\s+|[。！？\n]")
+_WORD = re.compile(r"[a-z0-9\u00df-\u00f6\u00f8-\u024f]+")
+"""Latin letters only, so that scripts without blanks do not hide a word."""
 
 
 class UnknownLicense(ValueError):  # noqa: N818 - reads as what it is where it is raised
@@ -248,9 +255,9 @@ def contradiction(text: str, license: License) -> str | None:
             continue
         if other != license:
             return url
-    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
-    words = f" {_OUT_OF_COPYRIGHT.sub(' ', words)} "
-    return next((phrase for phrase in _RESTRICTIONS if f" {phrase} " in words), None)
+    sentences = (" ".join(_WORD.findall(s)) for s in _SENTENCE_END.split(normalize("NFC", text).lower()))
+    said = [f" {_NO_RESTRICTIONS.sub(' ', words)} " for words in sentences]
+    return next((phrase for phrase in _RESTRICTIONS if any(f" {phrase} " in words for words in said)), None)
 
 
 def _values(value: object) -> list[str]:

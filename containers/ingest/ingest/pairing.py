@@ -46,9 +46,11 @@ _CAPTION_WORDS = frozenset(
     "track orig".split()
 )
 """Last words of a caption's name that are not the recording's."""
-_LESSER_WORDS = frozenset({"forced", "orig"})
-"""Captions that are taken only if there is no other: of foreign passages alone (films); what YouTube's recogniser heard."""
+_LESSER_WORDS = frozenset({"forced"})
+"""Captions that are taken only if there is no other: of foreign passages alone (films)."""
 _SCRIPTS = frozenset({"hans", "hant", "latn", "cyrl", "arab"})
+_AREAS = frozenset({"419", "150"})
+"""Latin America and Europe; other numbers after a language are parts ('en.001')."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class File:
     @property
     def extension(self) -> str:
         """Lower case, with its dot."""
-        return PurePosixPath(self.name).suffix.lower()
+        return PurePosixPath(self.name.rstrip()).suffix.lower()
 
     @property
     def is_video(self) -> bool:
@@ -255,7 +257,7 @@ def _tag(word: str) -> str | None:
 
 def _is_region(word: str, before: str | None) -> bool:
     """Whether a word goes on with the tag before it: a region ('BR', '419') or a script ('Hans')."""
-    if before is None or not (len(word) == 2 or word in _SCRIPTS or (len(word) == 3 and word.isdecimal())):
+    if before is None or not (len(word) == 2 or word in _SCRIPTS or word in _AREAS):
         return False
     return bool(_tag(before)) and bool(bcp47(f"{before}-{word}"))
 

@@ -99,6 +99,8 @@ def _by_name(caption_name: str, audio_name: str | None) -> Provenance | None:
         return Provenance("machine", f"file name: {caption_name!r} has {seen!r}")
     if re.search(r"auto[-_. ]?(?:gen(?:erated)?|caption(?:s|ed)?|subs?)(?![a-z])", suffix if suffix is not None else stem):
         return Provenance("machine", f"file name: {caption_name!r} says auto-generated")
+    if re.search(r"(?:^|[^a-z0-9])[a-z]{2,3}-orig$", suffix if suffix is not None else stem):
+        return Provenance("machine", f"file name: {caption_name!r} is yt-dlp's name for what YouTube's recogniser heard")
     if seen := next((w for w in tail if w in HUMAN_WORDS), None):
         return Provenance("human", f"file name: {caption_name!r} has {seen!r}")
     return None

@@ -22,11 +22,11 @@ from pydantic import Field
 
 from ingest import licenses
 from ingest.archive import Refused, Release, is_archive
-from ingest.download import DownloadError, download
+from ingest.download import DownloadError, Unanswered, download
 from ingest.http import Client, Manners
 from ingest.mapping import COMMON_VOICE, Columns
 from ingest.rows import BadRow, read_rows
-from stagekit.errors import EmptyInput, StageError
+from stagekit.errors import EmptyInput, StageError, UnavailableError
 from stagekit.progress import Progress
 from stagekit.stage import RUNTIME, Context, Params, stage
 from stagekit.storage import local_copy, resolve, sha256_file
@@ -172,10 +172,10 @@ def _rights(p: VoicesParams) -> dict[str, Any]:
     if p.source == "common_voice" and not url:
         url, evidence = CC0, CC0_EVIDENCE
     today = datetime.now(UTC).date().isoformat()
-    decision = licenses.decide([licenses.Statement(url or None, evidence or "--params license_url", today)])
+    decision = licenses.decide([licenses.Statement(url or None, evidence.strip() or "--params license_url", today)])
     if isinstance(decision, licenses.Rejected):
         raise StageError(f"--params license_url: {decision.reason}: {decision.detail}")
-    if decision.license.family in ("by", "by-sa") and not evidence:
+    if decision.license.family in ("by", "by-sa") and not evidence.strip():
         raise StageError("--params license_evidence: this license asks for credit: give title, author and address of the corpus")
     return decision.columns()
 
@@ -203,6 +203,8 @@ def _local(p: VoicesParams, stack: ExitStack) -> Path:
         return path
     try:
         got = download(p.location, path, client=Client(Manners(contact=p.contact)))
+    except Unanswered as error:
+        raise UnavailableError(str(error)) from None
     except DownloadError as error:
         raise StageError(str(error)) from None
     if got.sha256 != p.sha256:

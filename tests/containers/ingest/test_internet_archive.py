@@ -183,7 +183,7 @@ def test_fields_are_strings_or_lists_or_numbers(archive, found):
     [
         ("spa;eng", "en"), ("eng; spa", "en"), ("Spanish, English", "en"), ("Spanish/English", "en"),
         ("Spanish & British English", "en-GB"), ("Spanish and English", "en"), (["spa", "en-US"], "en-US"),
-        ("English (US)", "en"), ("Multiple", None), ("", None),
+        ("English (US)", "en"), ("English US/UK", None), ("pt/br", False), ("Multiple", None), ("", None),
         ("Spanish; Castilian", False), ("fre;ger", False), ("Greek, Modern (1453-)", False),
     ],
 )  # fmt: skip
@@ -304,7 +304,13 @@ def test_an_empty_answer_and_another_query_s_are_no_end_of_the_search(archive, t
     archive.faults.append(Fault("/scrape", "json", {"items": others, "count": 100, "total": 100}))
     with pytest.raises(UnavailableError, match="another query: 100 of 100 items were not added in 2026-07-01/2026-10-31"):
         again()
-    assert len(again()) == 250
+    stray = {"items": [{"identifier": f"i{i:03d}", "addeddate": "2026-10-10 08:00:00"} for i in range(100)], "total": 101}
+    stray["items"][7]["addeddate"] = "2026-06-30T23:59:59Z"
+    archive.faults.append(Fault("/scrape", "json", stray | {"cursor": "MTAw"}))
+    archive.faults.append(Fault("cursor=MTAw", "json", {"items": [], "count": 0}))
+    assert len(again()) == 100, "one wrong date is none of another query's, and nothing is what comes after all"
+    archive_params = params.model_copy(update={"trailing_months": 2})
+    assert len(search(archive_params, Client(QUICK), tmp_path / "other", {})) == 250
 
 
 def test_an_error_with_status_200_is_not_taken_for_metadata(archive, found, tmp_path):

@@ -148,6 +148,13 @@ def test_one_license_said_several_ways_is_accepted_with_its_evidence() -> None:
         ("Creative Commons Attribution-No Derivative Works 3.0", Reason.LICENSE_CONFLICT),
         ("Creative Commons Reconocimiento-NoComercial-SinObraDerivada 2.5 España", Reason.LICENSE_CONFLICT),
         ("Atribuição-NãoComercial 4.0", Reason.LICENSE_CONFLICT),
+        ("na\u0303o comercial", Reason.LICENSE_CONFLICT),
+        ("版权所有All rights reserved。", Reason.LICENSE_CONFLICT),
+        ("本作品はBY-NC-NDです", Reason.LICENSE_CONFLICT),
+        ("There are no commercial use restrictions.", None),
+        ("For commercial and non-commercial use", None),
+        ("May be used commercially or non-commercially, not for sale", Reason.LICENSE_CONFLICT),
+        ("Attribution 4.0. Derivatives: No. Comercial: Sí", None),
         ("Namensnennung-Nicht kommerziell-Keine Bearbeitungen", Reason.LICENSE_CONFLICT),
     ],
 )

@@ -17,7 +17,7 @@ from ingest.provenance import classify
         "talk.auto.en.vtt", "talk.autogen.vtt",
         "talk.en-auto.srt", "talk.auto-generated.srt", "talk_whisper.srt", "talk.whisper-large-v2.srt",
         "talk [auto-captions].vtt",
-        "talk.autosub.srt", "TALK.ASR.SRT", "a/b/talk.asr.srt", "talk.machine.srt",
+        "talk.autosub.srt", "TALK.ASR.SRT", "a/b/talk.asr.srt", "talk.machine.srt", "talk.en-orig.vtt",
     ],
 )  # fmt: skip
 def test_names_that_say_machine(name: str) -> None:
@@ -41,6 +41,8 @@ def test_the_audio_s_own_name_does_not_count() -> None:
     assert classify("my auto.srt", None, audio_name="my auto.mp3").kind == "unknown"
     assert classify("whisper of the heart.srt", None, audio_name="whisper of the heart.mp4").kind == "unknown"
     assert classify("whisper.auto.srt", None, audio_name="whisper.mp3").kind == "machine"
+    assert classify("talk.en-orig.srt", None, audio_name="talk.mp3").kind == "machine"
+    assert classify("talk.orig.srt", None, audio_name="talk.mp3").kind == "unknown"
     assert classify("talk.manual.srt", None, audio_name="talk.mp3").kind == "human"
 
 

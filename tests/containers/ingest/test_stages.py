@@ -276,6 +276,20 @@ def test_a_fetch_that_is_told_to_stop_does_not_wait_for_its_downloads(tmp_path: 
 
 
 @pytest.mark.allow_hosts(["127.0.0.1", "::1"])
+def test_an_item_whose_node_is_out_is_rejected_file_by_file(tmp_path: Path, archive: Any) -> None:
+    from archive_server import Fault
+
+    kinds = {"mp3": "VBR MP3", "srt": "SubRip"}
+    files = [{"name": f"{n:02d}.{k}", "format": form, "length": "2:28"} for n in range(12) for k, form in kinds.items()]
+    content = {f["name"]: b"a" if f["name"].endswith("mp3") else SRT.encode() for f in files}
+    archive.add("book", files, content=content)
+    found = ingest("discover", tmp_path, {"source": "internet_archive", "location": archive.url, "month": "2026.10"})
+    archive.faults.append(Fault("/download/book/", "status", (503, {"Retry-After": "86400"}), times=999))
+    fetched = ingest("fetch", tmp_path, {"store": str(tmp_path / "recordings")}, found["output"])
+    assert fetched["rows"]["items"] == 0 and fetched["rows"]["rejections"] == 12
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "::1"])
 def test_an_archive_that_is_out_rejects_no_items(tmp_path: Path, archive: Any) -> None:
     from archive_server import Fault
 

@@ -233,7 +233,8 @@ def test_unknown_schemes_and_missing_objects_say_so(tmp_path):
 
 def test_what_a_killed_writer_left_does_not_stay(tmp_path: Path) -> None:
     store, target = LocalStorage(), tmp_path / "a"
-    killed = "import os, sys, pathlib; from stagekit import storage as s\nwith s._temporary_beside(pathlib.Path(sys.argv[1])) as t:\n"
+    killed = "import os, sys, pathlib; from stagekit import storage as s\n"
+    killed += "with s._temporary_beside(pathlib.Path(sys.argv[1])) as t:\n"
     for left in ("t.write_bytes(b'half of it')", "t.write_bytes(b'whole'); os.link(t, sys.argv[1])"):
         subprocess.run([sys.executable, "-c", f"{killed}    {left}; os.kill(os.getpid(), 9)", str(target)], check=False)
         assert len([f for f in tmp_path.iterdir() if f.name.startswith(".")]) == 1

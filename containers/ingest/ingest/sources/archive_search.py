@@ -90,7 +90,7 @@ def search(params: ArchiveParams, client: Client, folder: Path | None, metrics: 
                 answer = client.json(url, asked)
                 if "error" in answer:
                     raise HttpError(f"{url}: {answer['error']}", 400)
-                _check(answer, params)
+                _check(answer, params, pages)
                 pages.add(answer)
             except GaveUp as error:
                 raise UnavailableError(f"the search gave up: {error}; run again later, the pages read are kept") from None
@@ -105,24 +105,24 @@ def search(params: ArchiveParams, client: Client, folder: Path | None, metrics: 
                 raise StageError(f"{url} answers in another form than the scrape API ({type(error).__name__}: {error})") from None
     identifiers = sorted(set(pages.identifiers))
     total = metrics["search_total"] = pages.total
-    if total is not None and len(identifiers) < total * (1 - MAX_MISSING):
+    if total is not None and not pages.whole:
         pages.clear()
         raise UnavailableError(f"the search ended after {len(identifiers)} of {total} items; run again")
     return identifiers
 
 
-def _check(answer: Mapping[str, Any], params: ArchiveParams) -> None:
+def _check(answer: Mapping[str, Any], params: ArchiveParams, pages: _Pages) -> None:
     """Refuse two answers that the archive gives now and then, with status 200: nothing at all, and items of another query.
 
     Raises:
         GaveUp: it is one of them.
     """
-    if not answer["items"] and not answer.get("cursor") and answer.get("total") is None:
+    if not answer["items"] and not answer.get("cursor") and answer.get("total") is None and not pages.whole:
         raise GaveUp("it answers with no items and no total")
     first, last = months(params.month, params.trailing_months)
     dates = [added[:10] for item in answer["items"] if isinstance(added := item.get("addeddate"), str)]
     strays = [date for date in dates if not first <= date <= last]
-    if len(strays) > MAX_MISSING * len(dates):
+    if len(strays) > len(dates) / 2:  # a few may be wrong in its index
         many = f"{len(strays)} of {len(dates)} items"
         raise GaveUp(f"it answers another query: {many} were not added in {first}/{last} but on {strays[0]}")
 
@@ -147,6 +147,11 @@ class _Pages:
         self.seen: set[str] = set()
         self.total: int | None = None
         self.finished = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that the archive promised has come."""
+        return self.total is not None and len(set(self.identifiers)) >= self.total * (1 - MAX_MISSING)
 
     def _take(self, page: Mapping[str, Any]) -> None:
         self.identifiers += page["identifiers"]

@@ -39,6 +39,8 @@ RIGHTS_FIELDS = ("rights", "license", "copyright", "possible-copyright-status", 
 MAX_UNREADABLE = 0.01
 """Share of items whose metadata could not be read above which the archive, not the items, is at fault."""
 MIN_UNREADABLE = 5
+KEPT_FORMAT = 2
+"""Of the answers that are kept for a rerun: those of another are asked for anew. Format 1 held errors with status 200."""
 
 
 def discover(
@@ -65,7 +67,7 @@ def discover(
     """
     known, client = known or {}, client or Client()
     text = query(params)
-    folder = state / sha256(f"{params.base_url}\n{text}".encode()).hexdigest()[:16] if state else None
+    folder = state / sha256(f"{KEPT_FORMAT}\n{params.base_url}\n{text}".encode()).hexdigest()[:16] if state else None
     counts = metrics if metrics is not None else {}
     counts.update(known=0, unreadable=0)
     identifiers = search(params, client, folder, counts)[: params.limit]
@@ -280,7 +282,9 @@ def _texts(value: object) -> list[str]:
 
 def _languages(value: object) -> list[str]:
     """The languages that a field names, BCP 47; one string may name several ('spa;eng', 'Spanish and English')."""
-    parts = (part for text in _texts(value) for part in re.split(r"[;,/&]|\band\b", text))
+    listed = (part.split("/") for text in _texts(value) for part in re.split(r"[;,&]|\band\b", text))
+    # two letters after a stroke are a region: English US/UK, pt/br
+    parts = (part for first, *others in listed for part in (first, *(o for o in others if len(o.strip()) > 2)))
     return [tag for part in parts if (tag := bcp47(part))]
 
 

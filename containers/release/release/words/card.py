@@ -115,8 +115,11 @@ def _lengths(f: WordFigures) -> str:
 
 
 def _sources(f: WordFigures) -> str:
+    def credit(evidence: str) -> str:
+        return "" if evidence.startswith("--params") else " ".join(evidence.split()).replace("|", "\\|")
+
     rows = [
-        [source, version, f"{family} {number or ''}".strip(), url, " ".join(evidence.split()).replace("|", "\\|"), f"{n:,}"]
+        [source, version, f"{family} {number or ''}".strip(), url, credit(evidence), f"{n:,}"]
         for (source, version, family, number, url, evidence), n in sorted(f.sources.items(), key=str)
     ]
     head = ["source", "version", "license", "license URL", "credit, and where the license is stated", "clips"]

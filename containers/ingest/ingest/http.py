@@ -191,7 +191,7 @@ class Client:
                     why, asked, status = f"{url}: {_reason(error)}", None, None
                 else:
                     if step := answer.get_redirect_location():
-                        answer.close()
+                        answer.drain_conn()  # so that the connection is used again
                         at, hops = urljoin(at, step), hops + 1
                         if hops > MOST_REDIRECTS:
                             raise HttpError(f"{url}: more than {MOST_REDIRECTS} redirects")

@@ -89,7 +89,8 @@ def _by_name(caption_name: str, audio_name: str | None) -> Provenance | None:
     names = caption_name, audio_name or ""
     stem, own = (normalize("NFC", re.sub(r"\.[^.]*$", "", name.rpartition("/")[2])).lower() for name in names)
     suffix = stem[len(own) :] if own and stem.startswith(own) else None
-    words = re.split(r"[^a-z0-9]+", suffix if suffix is not None else stem)
+    rest = stem if suffix is None else suffix
+    words = re.split(r"[^a-z0-9]+", rest)
     words = [w for w in words if w]
     # Without the audio's name only the end of the name is the file's kind: x.auto.en, x_auto.
     tail = words if suffix is not None else [w for w in words[1:] if w in HUMAN_WORDS or not _LANGUAGE.fullmatch(w)][-1:]
@@ -97,9 +98,9 @@ def _by_name(caption_name: str, audio_name: str | None) -> Provenance | None:
         (w for w in tail if w in AMBIGUOUS_WORDS), None
     ):
         return Provenance("machine", f"file name: {caption_name!r} has {seen!r}")
-    if re.search(r"auto[-_. ]?(?:gen(?:erated)?|caption(?:s|ed)?|subs?)(?![a-z])", suffix if suffix is not None else stem):
+    if re.search(r"auto[-_. ]?(?:gen(?:erated)?|caption(?:s|ed)?|subs?)(?![a-z])", rest):
         return Provenance("machine", f"file name: {caption_name!r} says auto-generated")
-    if re.search(r"(?:^|[^a-z0-9])[a-z]{2,3}-orig$", suffix if suffix is not None else stem):
+    if re.search(r"(?:^|[^a-z0-9])[a-z]{2,3}-orig$", rest):
         return Provenance("machine", f"file name: {caption_name!r} is yt-dlp's name for what YouTube's recogniser heard")
     if seen := next((w for w in tail if w in HUMAN_WORDS), None):
         return Provenance("human", f"file name: {caption_name!r} has {seen!r}")

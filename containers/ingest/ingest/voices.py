@@ -168,14 +168,14 @@ def _columns(p: VoicesParams) -> Columns:
 
 
 def _rights(p: VoicesParams) -> dict[str, Any]:
-    url, evidence = p.license_url, p.license_evidence
+    url, evidence = p.license_url, p.license_evidence.strip()
     if p.source == "common_voice" and not url:
         url, evidence = CC0, CC0_EVIDENCE
     today = datetime.now(UTC).date().isoformat()
-    decision = licenses.decide([licenses.Statement(url or None, evidence.strip() or "--params license_url", today)])
+    decision = licenses.decide([licenses.Statement(url or None, evidence or "--params license_url", today)])
     if isinstance(decision, licenses.Rejected):
         raise StageError(f"--params license_url: {decision.reason}: {decision.detail}")
-    if decision.license.family in ("by", "by-sa") and not evidence.strip():
+    if decision.license.family in ("by", "by-sa") and not evidence:
         raise StageError("--params license_evidence: this license asks for credit: give title, author and address of the corpus")
     return decision.columns()
 

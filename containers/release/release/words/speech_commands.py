@@ -35,7 +35,7 @@ PINK_ROWS = 16
 def which_set(speaker: str) -> str:
     """The split that the original's function of this name draws for all files of a speaker, with its shares of 10 %.
 
-    >>> which_set("00176480"), which_set("026290a7"), which_set("0c40e715")  # of version 0.02, and where its lists have them
+    >>> which_set("00176480"), which_set("026290a7"), which_set("0c40e715")  # as the lists of version 0.01 have them
     ('train', 'dev', 'test')
     """
     drawn = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16) % (MAX_NUM_WAVS + 1)

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import soundfile
 import speech_rows
 from release_corpus import REPOSITORY, Warehouse, local
@@ -134,3 +136,9 @@ class Words:
 
 
 __all__ = ["RATE", "Words", "corpus", "local"]
+
+
+def packed(folder: Path) -> dict[str, dict[str, Any]]:
+    """clip_id → row, of all packed files of a release."""
+    files = sorted((folder / "data").rglob("*.parquet"))
+    return {r["clip_id"]: r for f in files for r in pq.ParquetFile(f).read().to_pylist()}

@@ -269,6 +269,23 @@ def test_one_item_that_cannot_be_read_is_a_rejection_many_are_an_outage(archive,
         found()
 
 
+def test_some_items_in_many_that_never_answer_stop_no_run_and_five_in_a_row_do(archive, found):
+    for i in range(200):
+        archive.add(f"i{i:03d}", TALK)
+    for i in range(0, 180, 20):
+        archive.faults.append(Fault(f"/metadata/i{i:03d}", "status", (403, {}), times=999))
+    results = found()
+    assert len(ids(results)) == 191 and list(reasons(results).values()) == [Reason.ITEM_UNREADABLE] * 9
+    archive.faults.append(Fault("/metadata/i190", "status", (403, {}), times=999))
+    with pytest.raises(UnavailableError, match="10 of 200 items unread"):
+        found()
+    archive.faults.clear()
+    for i in range(60, 65):
+        archive.faults.append(Fault(f"/metadata/i{i:03d}", "status", (403, {}), times=999))
+    with pytest.raises(UnavailableError, match="5 of 200 items unread"):
+        found()
+
+
 def test_a_search_that_is_refused_or_ends_early_is_an_error(archive, found):
     archive.add("x", TALK)
     archive.total = 200

@@ -76,6 +76,8 @@ def test_the_audio_that_lost_least_is_taken(files, taken):
         ("talk.mp4", ["talk.en-orig.vtt", "talk.en.vtt"], "en", "talk.en.vtt"),
         ("talk.mp4", ["talk.es-419.vtt"], "en", None),
         ("talk.mp4", ["talk.zh-Hans.vtt"], "en", None),
+        ("talk.mp4", ["talk_zh-hans.vtt"], "en", None),
+        ("talk_hans.mp4", ["talk_hans.vtt"], "en", "talk_hans.vtt"),
     ],
 )
 def test_names_are_compared_as_people_write_them(audio, captions, language, taken):
@@ -84,8 +86,11 @@ def test_names_are_compared_as_people_write_them(audio, captions, language, take
 
 @pytest.mark.parametrize(
     ("ending", "language"),
-    [(".mp3.srt", "en"), (".mp3.en.srt", "en"), (".es-419.vtt", "es"), (".zh-Hans.vtt", "zh"), ("_en-orig.vtt", "en")],
-)
+    [
+        (".mp3.srt", "en"), (".mp3.en.srt", "en"), (".es-419.vtt", "es"), (".zh-Hans.vtt", "zh"), ("_en-orig.vtt", "en"),
+        ("_es-419.vtt", "es"), ("_zh-hans.vtt", "zh"), ("_zh_Hant_TW.vtt", "zh"), (".zh-Hant-TW.vtt", "zh"),
+    ],
+)  # fmt: skip
 def test_captions_of_many_parts_are_found_by_name(ending, language):
     files = [upload(n + e) for n in ("01", "02", "11") for e in (".mp3", ending)]
     assert pairs(files, language) == {f"{n}.mp3": n + ending for n in ("01", "02", "11")}

@@ -36,9 +36,11 @@ from stagekit.tables import Reason
 SOURCE = "internet_archive"
 RIGHTS_FIELDS = ("rights", "license", "copyright", "possible-copyright-status", "usage")
 """Free-text fields that may contradict ``licenseurl``."""
-MAX_UNREADABLE = 0.01
-"""Share of items whose metadata could not be read above which the archive, not the items, is at fault."""
+MAX_UNREADABLE = 0.05
+"""Share of items whose metadata could not be read from which on the archive, not the items, is at fault. What is read no sooner
+than another month's trailing search is late, not lost; items that fail for good must not stop every run."""
 MIN_UNREADABLE = 5
+"""So many have to fail for that; so many in a row are enough."""
 KEPT_FORMAT = 2
 """Of the answers that are kept for a rerun: those of another are asked for anew. Format 1 held errors with status 200."""
 
@@ -62,7 +64,8 @@ def discover(
         metrics: gets ``search_total``, ``searched``, ``known``, ``unreadable``.
 
     Raises:
-        UnavailableError: the archive ends the search early, or more than MAX_UNREADABLE of the items cannot be read.
+        UnavailableError: the archive ends the search early, or MAX_UNREADABLE of the items, or MIN_UNREADABLE in a row, cannot be
+            read.
         StageError: it refuses the search.
     """
     known, client = known or {}, client or Client()
@@ -72,16 +75,19 @@ def discover(
     counts.update(known=0, unreadable=0)
     identifiers = search(params, client, folder, counts)[: params.limit]
     counts["searched"] = len(identifiers)
+    most, in_a_row = max(MIN_UNREADABLE, math.ceil(MAX_UNREADABLE * len(identifiers))), 0
     for identifier, answer in _metadata(identifiers, params, client, folder):
         if isinstance(answer, Rejection):
             counts["unreadable"] += 1
-            if counts["unreadable"] >= max(MIN_UNREADABLE, math.ceil(MAX_UNREADABLE * len(identifiers))):
+            in_a_row += 1
+            if counts["unreadable"] >= most or in_a_row >= MIN_UNREADABLE:
                 raise UnavailableError(
                     f"{params.base_url} answers too few requests ({counts['unreadable']} of {len(identifiers)} items unread, "
                     f"last: {answer.detail}); run again later, what has been read is kept"
                 )
             found: list[Found] = [answer]
         else:
+            in_a_row = 0
             found = read_item(identifier, answer["metadata"], answer["read_at"], params)
         for one in found:
             was = known.get(one.item_id)

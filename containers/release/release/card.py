@@ -26,7 +26,8 @@ HUB_LICENSES = {
 }
 """Names that the hub knows; all else is `other` there, and named in full below."""
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
+"""The hub's size categories, each ten times the one before."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def header(
         **({"language_bcp47": [language]} if language != base else {}),
         "license": sorted({HUB_LICENSES.get(key, "other") for key in licenses}),
         "task_categories": [task],
-        "size_categories": [next((name for limit, name in SIZES if clips < limit), "10M<n<100M")],
+        "size_categories": [SIZES[min(max(len(str(clips)) - 3, 0), len(SIZES) - 1)]],
         "configs": configs,
     }
     return "---\n" + yaml.safe_dump(block, sort_keys=False, allow_unicode=True) + "---\n"

@@ -76,7 +76,8 @@ def report(about: Mapping[str, Any], ledger: Mapping[str, Any], folder: str) -> 
         f"Card:    {folder}/README.md",
         "",
         "Next:",
-        f'  listen    python -c \'import datasets; print(datasets.load_dataset("{folder}", "{config}", split="{split}")[0])\'',
+        f'  load      python -c \'import datasets; print(datasets.load_dataset("{folder}", "{config}", split="{split}")[0])\'',
+        '            (its audio is decoded by FFmpeg: apt-get install ffmpeg; pip install "datasets[audio]")',
         f"  check     {enter} && sha256sum --quiet -c checksums.sha256",
         "  choose    other bounds in config/policies/, and release again: nothing is aligned or encoded anew",
     ]

@@ -31,8 +31,8 @@ HERE = os.environ.get("SPEECHMILL_MFA") or shutil.which("mfa")
 real = pytest.mark.skipif(not HERE, reason="the Montreal Forced Aligner is not here: no `mfa` on PATH, SPEECHMILL_MFA not set")
 
 
-SQUEEZED = "a " * 50
-"""Said in half a second: a phone for each frame, which passes the check and is more than MFA finds a path for."""
+SQUEEZED, SQUEEZED_S = "a " * 390, 4.0
+"""A phone for nearly each frame, which passes the check and is more than MFA finds a path for (50 in half a second it may)."""
 
 
 def run(
@@ -67,7 +67,7 @@ def odd_rows(good: tuple[dict[str, Any], bytes]) -> dict[str, tuple[dict[str, An
     """What is wrong → a sentence with it."""
     row, audio = good
     text, seconds = row["text_raw"], row["duration_s"]
-    noise = wav(np.random.default_rng(1).normal(0, 0.05, RATE // 2))
+    noise = wav(np.random.default_rng(1).normal(0, 0.05, round(SQUEEZED_S * RATE)))
     token = {"char_start": 0, "char_end": 3}
 
     def of(name: str, text: str, audio: bytes, duration_s: float, **given: Any) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def odd_rows(good: tuple[dict[str, Any], bytes]) -> dict[str, tuple[dict[str, An
         "audio_silent": (of("silent", text, b"s", 2.0), wav(np.zeros(2 * RATE))),
         "audio_too_short": (of("short", text, b"t", 0.1), wav(np.full(RATE // 10, 0.1))),
         "audio_too_long": (of("long", text, b"l", 61.0), wav(np.resize(decode_bytes(audio), 61 * RATE))),
-        "unaligned": (of("squeezed", SQUEEZED, noise, 0.5), noise),
+        "unaligned": (of("squeezed", SQUEEZED, noise, SQUEEZED_S), noise),
         "no word has a pronunciation": (
             of("digits", "1455 2000", audio, seconds, tokens=[token | {"word": w} for w in ("1455", "2000")]), audio,
         ),
@@ -197,8 +197,8 @@ def test_a_second_run_does_nothing(world: World) -> None:
 @pytest.mark.slow
 def test_where_nothing_can_be_aligned_all_is_rejected_and_the_stage_ends_well(world: World, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    clips = [(wav(rng.normal(0, 0.05, RATE // 2)), i) for i in range(2)]
-    folder = write_folder(tmp_path / "in", [(sentence(SQUEEZED, a, f"r{i}", 0.5), a) for a, i in clips])
+    clips = [(wav(rng.normal(0, 0.05, round(SQUEEZED_S * RATE))), i) for i in range(2)]
+    folder = write_folder(tmp_path / "in", [(sentence(SQUEEZED, a, f"r{i}", SQUEEZED_S), a) for a, i in clips])
     done = run("align", [str(folder), f"model={world.model}"], tmp_path / "out", {})
     assert done.returncode == 0, done.stderr
     out = json.loads((tmp_path / "out/align.json").read_text())["output"]

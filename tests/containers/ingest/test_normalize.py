@@ -30,7 +30,7 @@ def say(text: str, language: str = "en") -> str:
         ("Dr. Smith", "doctor smith"),
         ("St. Mary on Elm St.", "saint mary on elm street"),
         ("3rd St. Bridge", "third street bridge"),
-        ("R&D and AT&T", "r and d and at and t"),
+        ("R&D and AT&T", "r and d and a t and t"),
         ("50%", "fifty percent"),
         ("No. 5", "number five"),
         ("No. I won't.", "no i won't"),
@@ -86,6 +86,76 @@ def test_english(text: str, spoken: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("it fell to −15 degrees", "it fell to minus fifteen degrees"),
+        ("it was −3.5% lower", "it was minus three point five percent lower"),
+        ("down -2.5 points and -20°C", "down minus two point five points and minus twenty degrees celsius"),
+        ("in -20-degree weather, (-5) or (−5)", "in minus twenty degree weather minus five or minus five"),
+        ("5 −3, 5−3, x−3", "five minus three five three x three"),
+        ("3 -5, 5km -10km, 1914-18, pages 3-5", "three to five five kilometers ten kilometers nineteen fourteen to eighteen "
+         "pages three to five"),
+        ("word - 15, word-15, -- 15, word--15, page -5-", "word fifteen word fifteen fifteen word fifteen page five"),
+        ("B-52, an F -16, COVID-19, Covid -19", "b fifty two an f sixteen covid nineteen covid nineteen"),
+        ("the Apollo -11, in Moscow -20°C, At -20", "the apollo eleven in moscow minus twenty degrees celsius at minus twenty"),
+        ("minus -5, negative −5", "minus five negative five"),
+    ],
+)  # fmt: skip
+def test_what_is_a_minus(text: str, spoken: str) -> None:
+    assert say(text) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("on Main St. They left", "on main street they left"),
+        ("on Wall St. It's late", "on wall street it's late"),
+        ("on Elm St., near", "on elm street near"),
+        ("Main St. was closed", "main street was closed"),
+        ("at 5th St. N.W., on K St. NW", "at fifth street n w on k street n w"),
+        ("visited St. Louis. They", "visited saint louis they"),
+        ("Mount St. Helens, Bury St. Edmunds", "mount saint helens bury saint edmunds"),
+        ("Church of St. Mary in St. Paul, Minnesota", "church of saint mary in saint paul minnesota"),
+        ("at King St. Anne told", "at king saint anne told"),
+        ("Church St. A. Smith", "church saint a smith"),
+    ],
+)
+def test_street_or_saint(text: str, spoken: str) -> None:
+    assert say(text) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("AT&T's R&B, Q&A, PG&E, S&P 500", "a t and t's r and b q and a p g and e s and p five hundred"),
+        ("SOME FISH&CHIPS, DOG&CAT, AT&T", "some fish and chips dog and cat a t and t"),
+        ("Barnes & Noble, a YOU&I mug", "barnes and noble a you and i mug"),
+    ],
+)
+def test_initials_joined_by_an_ampersand(text: str, spoken: str) -> None:
+    assert say(text) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("1-800-555-0199", "one eight hundred five five five zero one nine nine"),
+        ("1-212-555-0199", "one two one two five five five zero one nine nine"),
+        ("555-0199, (212) 800-0199", "five five five zero one nine nine two one two eight zero zero zero one nine nine"),
+        ("1914-1918 and 3-2", "nineteen fourteen to nineteen eighteen and three to two"),
+        ("5'6\" or 5’11” or 6' 0\" or 1′1″", "five foot six or five foot eleven or six feet or one foot one"),
+        ("5'12\", 5'6, 40° 5'6\", '5'", "five twelve five six forty degrees five six five"),
+        ("10^6, 5^2, 2^10", "ten to the sixth five squared two to the tenth"),
+        ("x^2, 1.5^2, 10^6^2", "x two one point five two ten six two"),
+        ("Elizabeth II's and Henry VIII’s World War II's", "elizabeth the second's and henry the eighth's world war two's"),
+        ("Henry V's two IV's", "henry v's two iv's"),
+    ],
+)
+def test_figures_with_marks(text: str, spoken: str) -> None:
+    assert say(text) == spoken
+
+
+@pytest.mark.parametrize(
     ("language", "text", "spoken"),
     [
         ("de", "Am 7. April 2015 um 9:30 Uhr", "am siebten april zweitausendfünfzehn um neun uhr dreißig"),
@@ -104,6 +174,8 @@ def test_english(text: str, spoken: str) -> None:
         ("en-GB", "120, 4/7/2015", "one hundred and twenty april seventh twenty fifteen".replace("april seventh", "july fourth")),
         ("cy", "Mae 5", "mae pump"),
         ("xx", "Foo 5% bar", "foo 5 bar"),
+        ("de", "Es fiel auf −15 Grad, auf -20 °C", "es fiel auf minus fünfzehn grad auf minus zwanzig grad celsius"),
+        ("fr", "R&B à -5", "r et b à moins cinq"),
     ],
 )
 def test_other_languages(language: str, text: str, spoken: str) -> None:
@@ -121,7 +193,16 @@ def test_tokens_point_into_the_text() -> None:
     assert pieces == [
         ("it's", "It’s"), ("five", "$5.50"), ("dollars", "$5.50"), ("and", "$5.50"), ("fifty", "$5.50"), ("cents", "$5.50"),
         ("at", "at"),
-        ("nine", "9"), ("a", "a."), ("m", "m."), ("well", "well"), ("known", "known"), ("doctor", "Dr."), ("x", "X"),
+        ("nine", "9"), ("a", "a.m."), ("m", "a.m."), ("well", "well"), ("known", "known"), ("doctor", "Dr."), ("x", "X"),
+    ]  # fmt: skip
+
+
+def test_letters_of_one_initialism_share_its_piece() -> None:
+    text = "in the U.K. His J.K.’s AT&T, Ph.D."
+    pieces = [(t.word, text[t.char_start : t.char_end]) for t in normalize(text)]
+    assert pieces == [
+        ("in", "in"), ("the", "the"), ("u", "U.K."), ("k", "U.K."), ("his", "His"), ("j", "J.K.’s"), ("k's", "J.K.’s"),
+        ("a", "AT&T"), ("t", "AT&T"), ("and", "AT&T"), ("t", "AT&T"), ("p", "Ph.D."), ("h", "Ph.D."), ("d", "Ph.D."),
     ]  # fmt: skip
 
 
@@ -154,6 +235,7 @@ TEXTISH = st.lists(
             "'90s U.S. "
             "w/ # °F km 5km mph http://a.b/c x@y.z www. .com [1] ¹ é e\u0301 ß Ⅳ ٣ 日本 ไทย 00 007 24/7 10-12 555-1234 7. "
             "1er Uhr z. B. ... ( ) "
+            "II's AT&T U.K.'s -5 −5 5'6\" 10^6 1-800-555-0199 They "
             "million \u00a0 \u202f \n İ ﬁ ﷺ 𝔘 \U0001f600 \ud7ff ª º".split(" ")
         ),
         st.text(max_size=3),

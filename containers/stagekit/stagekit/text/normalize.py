@@ -23,7 +23,10 @@ from stagekit.text.spoken import Rules, amount, digits, fold, money, number, par
 
 
 class Token(NamedTuple):
-    """A spoken word, lower case, and the piece ``text[char_start:char_end]`` it stands for; words of one number share a piece."""
+    """A spoken word, lower case, and the piece ``text[char_start:char_end]`` it stands for.
+
+    Words of one number share a piece, and so do letters of one initialism: no segment may part what is written as one.
+    """
 
     word: str
     char_start: int
@@ -44,6 +47,13 @@ class _Text:
 _Said = Iterator[tuple[tuple[str, ...] | list[str], int, int]]
 
 _FRACTIONS = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8)}
+_AFTER_STREET = (
+    r"[ \u00a0]+(?:[NS]\.?[EW]\b|(?:North|South|East|West)\b"
+    r"|(?:A|After|Although|And|As|At|Because|Before|But|By|Did|Do|Does|For|From|He|Her|Here|His|How|I|If|In|Is|It|Its|Let|My|No|Nobody"
+    r"|Not|Now|Of|On|Or|Our|She|Since|So|Some|That|The|Their|Then|There|These|They|This|Those|To|Was|We|Were|What|When|Where|Which"
+    r"|While|Who|Why|With|Yes|You|Your)(?![\p{L}.-]))"
+)
+"""What follows a street and no 'Saint': a quarter, or the first word of a sentence."""
 _ROMAN = r"(?:X{0,3}(?:IX|IV|V?I{0,3})|(?:XL|L)X{0,3}(?:IX|IV|V?I{0,3}))"
 
 
@@ -82,6 +92,11 @@ def _say_word(m: regex.Match[str], t: _Text) -> _Said:
     if (numeral := _roman(raw, start, end, t)) is not None:
         yield numeral, start, end
         return
+    if rules.language == "en" and (owner := regex.fullmatch(rf"([IVXL]{{2,}}){APOSTROPHE}s", raw)):
+        numeral = _roman(owner[1], start, end, t, named=True)
+        if numeral is not None:
+            yield (*numeral[:-1], numeral[-1] + "'s"), start, end  # Elizabeth II's
+            return
     if (
         2 <= len(raw) <= 5
         and raw.isascii()
@@ -115,7 +130,9 @@ def _abbreviation(raw: str, lowered: str, start: int, end: int, dotted: bool, t:
         # 'Dr. Smith', 'St. Mary' before a name; 'Elm St.', '3rd St.' after one, or after a number.
         named = regex.search(r"(?:\p{Lu}[\p{L}'’]*|\d(?:st|nd|rd|th)?)[ \u00a0]$", t.text[max(0, start - 40) : start])
         follows = t.after(end + dotted, r"[ \u00a0]+\p{Lu}")
-        if named and (lowered == "st" or not follows) and not (follows and lowered == "st" and not _street(t.text[:start])):
+        if named and (lowered == "st" or not follows) and not (
+            follows and lowered == "st" and not _street(t.text[:start], t, end + dotted)
+        ):
             return {"dr": "drive", "st": "street"}[lowered]
         if not follows and not dotted:
             return None
@@ -124,12 +141,14 @@ def _abbreviation(raw: str, lowered: str, start: int, end: int, dotted: bool, t:
     return expansion
 
 
-def _street(before: str) -> bool:
-    """Whether what stands before 'St.' is a street's name: a number with it ('3rd', '12 Elm'), not a sentence's first word."""
-    return bool(regex.search(r"\d(?:st|nd|rd|th)?[ \u00a0]$|\d+[ \u00a0](?:\p{Lu}\p{L}*[ \u00a0])+$", before[-60:]))
+def _street(before: str, t: _Text, end: int) -> bool:
+    """Whether a name before 'St.' is a street's: a number is with it ('3rd', '12 Elm'), or what follows is no saint's name."""
+    numbered = regex.search(r"\d(?:st|nd|rd|th)?[ \u00a0]$|\d+[ \u00a0](?:\p{Lu}\p{L}*[ \u00a0])+$", before[-60:])
+    return bool(numbered) or t.after(end, _AFTER_STREET)
 
 
-def _roman(raw: str, start: int, end: int, t: _Text) -> tuple[str, ...] | None:
+def _roman(raw: str, start: int, end: int, t: _Text, *, named: bool = False) -> tuple[str, ...] | None:
+    """The words of a Roman numeral; ``named``: only after words that one belongs to."""
     if t.rules.numbers is None or not set(raw) <= set("IVXL") or not regex.fullmatch(_ROMAN, raw):
         return None
     before = regex.search(r"(\p{L}+)\.?[ \u00a0]+$", t.text[max(0, start - 40) : start])
@@ -143,6 +162,8 @@ def _roman(raw: str, start: int, end: int, t: _Text) -> tuple[str, ...] | None:
         return number(value, "ordinal", t.rules)
     if previous in REGNAL and t.rules.language == "en":
         return ("the", *number(value, "ordinal", t.rules))
+    if named:
+        return None
     return (
         number(value, "cardinal", t.rules)
         if (before and before[1][0].isupper()) or set(raw) != set("I") or len(raw) > 2
@@ -165,11 +186,17 @@ def _say_initials(m: regex.Match[str], t: _Text) -> _Said:
         regex.search(rf"{APOSTROPHE}?s$", m[0]) if regex.search(rf"\.{APOSTROPHE}?s$|\p{{L}}{APOSTROPHE}s$", m[0]) else None
     )
     body_end = start + possessive.start() if possessive and possessive.start() > 1 else end
-    letters = [x for x in regex.finditer(r"\p{L}\.?", t.text, pos=start, endpos=body_end)]
-    for i, letter in enumerate(letters):
-        last = i == len(letters) - 1
-        word = fold(letter[0].rstrip("."), t.rules) + ("'s" if last and body_end < end else "")
-        yield [word], letter.start(), end if last else letter.end()
+    letters = [fold(c, t.rules) for c in regex.findall(r"\p{L}", t.text[start:body_end])]
+    if body_end < end:
+        letters[-1] += "'s"
+    yield letters, start, end
+
+
+def _say_joined(m: regex.Match[str], t: _Text) -> _Said:
+    words = ["and" if c == "&" else c.lower() for c in m[0] if c == "&" or c.isupper()]
+    if m[0].endswith("s"):
+        words[-1] += "'s"
+    yield words, *m.span()
 
 
 def _say_syllable(m: regex.Match[str], t: _Text) -> _Said:
@@ -294,8 +321,20 @@ def _say_money(m: regex.Match[str], t: _Text) -> _Said:
 
 
 def _say_phone(m: regex.Match[str], t: _Text) -> _Said:
-    for part in regex.finditer(r"\d+", t.text, pos=m.start(), endpos=m.end()):
-        yield digits(part[0], t.rules), *part.span()
+    for i, part in enumerate(regex.finditer(r"\d+", t.text, pos=m.start(), endpos=m.end())):
+        hundreds = t.rules.language == "en" and i == 1 and m[0][1] in "-." and part[0] in ("800", "900")
+        yield number(int(part[0]), "cardinal", t.rules) if hundreds else digits(part[0], t.rules), *part.span()
+
+
+def _say_height(m: regex.Match[str], t: _Text) -> _Said:
+    feet, inches = (number(int(m[group]), "cardinal", t.rules) for group in ("he_f", "he_i"))
+    yield (*feet, "foot", *inches) if int(m["he_i"]) else (*feet, "foot" if m["he_f"] == "1" else "feet"), *m.span()
+
+
+def _say_power(m: regex.Match[str], t: _Text) -> _Said:
+    base, exponent = number(int(m["po_b"]), "cardinal", t.rules), int(m["po_e"])
+    said = {2: ("squared",), 3: ("cubed",)}.get(exponent) or ("to", "the", *number(exponent, "ordinal", t.rules))
+    yield (*base, *said), *m.span()
 
 
 def _say_clock(m: regex.Match[str], t: _Text) -> _Said:
@@ -317,8 +356,7 @@ def _say_clock(m: regex.Match[str], t: _Text) -> _Said:
         end = m.end("cl_w") if m["cl_w"] else end  # 9:30 Uhr: neun uhr dreißig
     yield said, m.start(), end
     if m[half]:
-        for letter in regex.finditer(r"\p{L}\.?", t.text, pos=m.start(half), endpos=m.end(half)):
-            yield [letter[0][0].lower()], *letter.span()
+        yield [c.lower() for c in regex.findall(r"\p{L}", m[half])], *m.span(half)
 
 
 def _say_plural(m: regex.Match[str], t: _Text) -> _Said:
@@ -387,8 +425,8 @@ def _say_with(m: regex.Match[str], t: _Text) -> _Said:
 
 _SAY: dict[str, Callable[[regex.Match[str], _Text], _Said]] = {
     "url": _say_url, "footnote": _say_nothing, "date_en": _say_date_en, "date_dm": _say_date_dm, "date_iso": _say_date_iso,
-    "date_num": _say_date_num, "money": _say_money, "phone": _say_phone, "clock": _say_clock, "plural": _say_plural,
-    "ordinal": _say_ordinal, "fraction": _say_fraction, "range": _say_range, "unit": _say_unit, "figure": _say_figure,
-    "point": _say_point, "initials": _say_initials, "with": _say_with, "syllable": _say_syllable, "word": _say_word,
-    "numeral": _say_numeral, "symbol": _say_symbol,
+    "date_num": _say_date_num, "money": _say_money, "phone": _say_phone, "height": _say_height, "power": _say_power,
+    "clock": _say_clock, "plural": _say_plural, "ordinal": _say_ordinal, "fraction": _say_fraction, "range": _say_range,
+    "unit": _say_unit, "figure": _say_figure, "point": _say_point, "joined": _say_joined, "initials": _say_initials,
+    "with": _say_with, "syllable": _say_syllable, "word": _say_word, "numeral": _say_numeral, "symbol": _say_symbol,
 }  # fmt: skip

@@ -26,6 +26,21 @@ _ORDINALS = {
 }
 _INITIALS = {"en": r"|\bPh\.D\b\.?", "de": r"|\b(?:[zZ]\.[ ]B|[dD]\.[ ]h|[uU]\.[ ]a)\.(?!\p{L})"}
 """Initials that are not single letters with a dot each, without a blank."""
+_DESIGNATION = r"\b\p{Lu}{1,12}[ ]|[\p{Ll}\d][ ]\p{Lu}\p{L}{0,20}[ ]|\b(?i:covid)[ ]"
+_MINUS = (
+    r"(?<!\b(?i:minus|negative|moins|menos|meno)[ ])(?:(?<![\w)])−|(?<![\w)][ ]?)(?<!-)-"
+    r"|(?<=\w\)?[ ])(?<!\d\w{0,12}\)?[ ])(?<!%s)-(?!\d+-(?!\p{L})))(?=\d)"
+)
+_MINUS_FIGURE, _MINUS_UNIT = _MINUS % _DESIGNATION, _MINUS % r"(?!)"
+"""U+2212 where no word or bracket touches it. A hyphen too ('fell to -15'), unless a number stands before ('3 -5') or what may
+be a designation ('the F -16', 'the Apollo -11'; not before a unit), or it is a dash ('word--15') or encloses ('page -5-')."""
+_JOINED = (
+    r"(?<![\p{L}\d&'’.-])(?:[A-Z](?:&[A-Z])+|[A-Z]{2,3}&[B-HJ-TV-Z]|[B-HJ-TV-Z]&[A-Z]{2,3})"
+    rf"(?:{APOSTROPHE}?s\b|(?![\p{{L}}\d&]))"
+)
+"""R&D, AT&T, but not what may be words in capitals: DOG&CAT, YOU&I."""
+_HEIGHT = r"""(?<![\w.,'’′°/:-]|°[ ])(?P<he_f>[1-9])['’′][ ]?(?P<he_i>1[01]|\d)(?:["”″]|''|’’)(?![\p{L}\d])"""
+_POWER = r"(?<![\w.,^-])(?P<po_b>\d{1,9})\^(?P<po_e>\d{1,2})(?![\w^]|[.,]\d)"
 
 
 @cache
@@ -37,8 +52,9 @@ def scanner(rules: Rules) -> regex.Pattern[str]:
     n = rf"(?:{grouped}|\d+[.,]\d+(?![.,]?\d)|\d+)"
     months = "|".join(sorted(map(regex.escape, rules.months), key=len, reverse=True)) or r"(?!)"
     units = "|".join(sorted(map(regex.escape, UNITS), key=len, reverse=True))
+    english = rules.language == "en"
     scales = "|".join(sorted(SCALES.get(rules.language, frozenset({"(?!)"})), key=len, reverse=True))
-    if rules.language == "en":
+    if english:
         scales += r"|(?<=\d)[bt](?![-’'])"  # $1.2B, but $20 T-shirts
     money_sign = r"(?:US\$|[$£€¥])"
     classes = {
@@ -46,27 +62,30 @@ def scanner(rules: Rules) -> regex.Pattern[str]:
         r"|(?<![\w.])[\w-]{2,}\.(?:com|org|net|gov|edu|info)\b",
         "footnote": r"\[\d{1,3}\]",
         "date_en": rf"(?P<de_m>(?i:{months}))\b\.?[ \u00a0]+(?P<de_d>\d{{1,2}})(?i:st|nd|rd|th)?(?![\d:%]|[.,/]\d)"
-        r"(?:,?[ \u00a0]+(?P<de_y>\d{4})(?!\d))?" if rules.language == "en" else r"(?!)",
+        r"(?:,?[ \u00a0]+(?P<de_y>\d{4})(?!\d))?" if english else r"(?!)",
         "date_dm": rf"\b(?P<dm_d>\d{{1,2}})(?i:st|nd|rd|th|\.|er|º)?[ \u00a0]+(?i:of[ ]|de[ ])?(?P<dm_m>(?i:{months}))\b\.?"
         r"(?:,?[ \u00a0]+(?i:del?[ ])?(?P<dm_y>\d{4})(?!\d))?",
         "date_iso": r"\b(?P<iso_y>[12]\d{3})-(?P<iso_m>0?[1-9]|1[0-2])-(?P<iso_d>0?[1-9]|[12]\d|3[01])\b(?!-)",
         "date_num": r"\b(?P<dn_a>\d{1,2})(?P<dn_s>[/.])(?P<dn_b>\d{1,2})(?P=dn_s)(?P<dn_y>[12]\d{3}|\d{2})\b(?![/.]?\d)",
         "money": rf"(?P<mo_c>{money_sign})[ \u00a0]?(?P<mo_n>{n})(?:[ \u00a0-]?(?P<mo_s>(?i:{scales}))\b)?"
         rf"|(?P<mo_n2>{n})(?:[ \u00a0](?P<mo_s2>(?i:{scales})))?[ \u00a0]?(?P<mo_c2>[£€]|\$(?!\d))|(?P<mo_cent>\d{{1,2}})¢",
-        "phone": r"(?<![\d.,-])(?:\(\d{3}\)[ ]?|\d{3}[-. ])?\d{3}[-.]\d{4}(?![\d-])",
+        "phone": r"(?<![\d.,-])(?:(?<!\p{L})1[-.](?=\d{3}[-.]\d{3}[-.]))?(?:\(\d{3}\)[ ]?|\d{3}[-. ])?\d{3}[-.]\d{4}(?![\d-])",
+        "height": _HEIGHT if english else r"(?!)",
+        "power": _POWER if english else r"(?!)",
         "clock": r"\b(?P<cl_h>[01]?\d|2[0-4]):(?P<cl_m>[0-5]\d)(?::(?P<cl_s>[0-5]\d))?(?![\d:])"
         r"(?:[ \u00a0]+(?P<cl_w>(?i:uhr|heures|uur))\b)?(?:[ \u00a0]?(?P<cl_x>(?i:[ap])\.?[ ]?(?i:m)\b\.?))?"
         r"|\b(?P<cl_h2>1[0-2]|[1-9])[ \u00a0]?(?P<cl_x2>(?i:[ap])\.?(?i:m)\b\.?)",
-        "plural": rf"(?<![\d.,])(?P<dc>{APOSTROPHE}?\d{{1,4}}){APOSTROPHE}?s\b" if rules.language == "en" else r"(?!)",
+        "plural": rf"(?<![\d.,])(?P<dc>{APOSTROPHE}?\d{{1,4}}){APOSTROPHE}?s\b" if english else r"(?!)",
         "ordinal": _ORDINALS.get(rules.language, r"(?!)"),
         "fraction": r"(?:(?<![\d/.,])(?P<fr_a>\d{1,3})[/⁄](?P<fr_b>\d{1,3})(?![\d/]|[.,]\d))|(?P<fr_c>[½⅓⅔¼¾⅛⅜⅝⅞])",
         "range": rf"(?<![\p{{L}}\d.,-])(?P<ra_a>{n})[ ]?[–-][ ]?(?P<ra_b>{n})(?![\p{{L}}\d-]|[–][ ]?\d)",
-        "unit": rf"(?P<un_m>(?<![\w)][ ]?)[-−])?(?P<un_n>{n})(?P<un_g>[ \u00a0-]?(?P<un_u>{units})(?![\p{{L}}\d]))",
-        "figure": rf"(?P<fi_m>(?<![\w)][ ]?)[-−](?=\d))?(?P<fi_h>[#№][ ]?)?(?P<fi_n>{n})",
+        "unit": rf"(?P<un_m>{_MINUS_UNIT})?(?P<un_n>{n})(?P<un_g>[ \u00a0-]?(?P<un_u>{units})(?![\p{{L}}\d]))",
+        "figure": rf"(?P<fi_m>{_MINUS_FIGURE})?(?P<fi_h>[#№][ ]?)?(?P<fi_n>{n})",
         "point": r"(?<![\d\p{L}])[.](?P<po>\d+)",
+        "joined": _JOINED if english else r"(?!)",
         "initials": rf"(?<![\p{{L}}.])(?:\p{{L}}\.){{2,}}(?:\p{{L}}(?![\p{{L}}]))?(?:{APOSTROPHE}?s\b)?"
         r"|(?<![\p{L}.])\p{L}\.\p{L}(?![\p{L}.])" + _INITIALS.get(rules.language, ""),
-        "with": r"\bw/o\b|\bw/(?=[ \p{L}])" if rules.language == "en" else r"(?!)",
+        "with": r"\bw/o\b|\bw/(?=[ \p{L}])" if english else r"(?!)",
         "syllable": rf"{_CJK}\p{{M}}*",
         "word": rf"(?:(?<!\w){APOSTROPHE}(?=(?i:tis|twas|em|cause|til|bout|n)\b))?{_LETTERS}(?:{APOSTROPHE}{_LETTERS})*",
         "numeral": "[\u2160-\u217f]",

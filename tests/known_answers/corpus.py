@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from damage import EXCHANGED, Blocks, Piece, blocks_of, damage_text
 from signal_tools import (
     RATE,
     Signal,
@@ -37,7 +38,6 @@ from sources import (
     Clip,
     english_clips,
     foreign_clips,
-    foreign_paragraphs,
     long_recordings,
     moby_dick,
     moby_dick_paragraphs,
@@ -54,7 +54,7 @@ CLEAN = ("clean", "whole")
 DEGRADED = ("music_10db", "pink_noise_10db", "babble_10db", "room", "telephone", "mp3_32k")
 DAMAGED = ("added", "missing", "swapped", "other_language", "wrong")
 FOREIGN = ("translation", "english_over_foreign", "recogniser_captions")
-CONDITIONS = (*CLEAN, *DEGRADED, *DAMAGED, *FOREIGN)
+CONDITIONS = (*CLEAN, *DEGRADED, *DAMAGED, EXCHANGED, *FOREIGN)
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,6 @@ class Document:
     """[start, end) of the pieces of text that nobody says."""
     language: str = "en"
     """Language that is spoken."""
-
-
-@dataclass
-class Piece:
-    """A piece of text: of clip `clip`, or (None) said by nobody. A block is a list of pieces that become one paragraph."""
-
-    text: str
-    clip: int | None
-
-
-Blocks = list[list[Piece]]
 
 
 def rng_of(*names: object) -> np.random.Generator:
@@ -169,39 +158,6 @@ def degrade(condition: str, samples: Signal, placed: list[Placed], rng: np.rando
 # --- text ---------------------------------------------------------------------------------------------------------------
 
 
-def blocks_of(clips: list[Clip], rng: np.random.Generator) -> Blocks:
-    """Right text: paragraphs of two to four clips, in order."""
-    out: Blocks = []
-    i = 0
-    while i < len(clips):
-        n = int(rng.integers(2, 5))
-        out.append([Piece(c.text, i + j) for j, c in enumerate(clips[i : i + n])])
-        i += n
-    return out
-
-
-def damage_text(condition: str, blocks: Blocks, spare: list[str], rng: np.random.Generator) -> Blocks:
-    """Text with the condition's fault. `spare` are paragraphs and sentences of recordings that are not in the document."""
-    if condition == "added":  # about as many paragraphs again as a third of the document's
-        for text in spare[: max(2, len(blocks) // 3)]:
-            blocks.insert(int(rng.integers(0, len(blocks) + 1)), [Piece(text, None)])
-    elif condition == "missing":  # every fifth paragraph, and at least one
-        drop = set(rng.choice(len(blocks), max(1, len(blocks) // 5), replace=False).tolist())
-        blocks = [b for i, b in enumerate(blocks) if i not in drop]
-    elif condition == "swapped":  # halves of neighbouring pairs change places, and the first quarter goes to the end
-        for i in range(0, len(blocks) - 1, 2):
-            blocks[i], blocks[i + 1] = blocks[i + 1], blocks[i]
-        quarter = max(1, len(blocks) // 4)
-        blocks = blocks[quarter:] + blocks[:quarter]
-    elif condition == "other_language":  # a paragraph in four stands in German, French or Mandarin instead
-        foreign = foreign_paragraphs()
-        for i in range(int(rng.integers(0, 3)), len(blocks), 4):
-            blocks[i] = [Piece(foreign[int(rng.integers(len(foreign)))], None)]
-    elif condition in ("wrong", "english_over_foreign"):
-        blocks = [[Piece(text, None)] for text in spare]
-    return blocks
-
-
 def compose(blocks: Blocks, placed: list[Placed]) -> tuple[str, list[Placed], list[tuple[int, int]]]:
     """The document's text, the clips with their characters, and the characters that nobody says."""
     text, chars, added = "", {}, []
@@ -212,6 +168,7 @@ def compose(blocks: Blocks, placed: list[Placed]) -> tuple[str, list[Placed], li
             text += " " if i else ""
             span = (len(text), len(text) + len(piece.text))
             text += piece.text
+            added += [(span[0] + a, span[0] + b) for a, b in piece.exchanged]
             if piece.clip is None:
                 added.append(span)
             else:

@@ -133,6 +133,8 @@ def evaluate(doc: Document, product_text: str, segments: list[Segment], keep: Ke
     for clip in doc.clips:
         if clip.char_start is not None and clip.char_end is not None:
             clip_at[clip.char_start : clip.char_end] = [clip] * (clip.char_end - clip.char_start)
+    for a, b in doc.added:
+        clip_at[a:b] = [None] * (b - a)
     kept = [s for s in segments if keep(s)]
     said = np.zeros(len(doc.text) + 1, bool)
     for segment in kept:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from corpus import CLEAN, CONDITIONS, DAMAGED, DEGRADED, FOREIGN
 from cuts import SHORT_S
+from damage import EXCHANGED
 from evaluate import Counts
 from intervals import Figure, quantile, share
 
@@ -27,6 +28,7 @@ TITLES = {
     "swapped": "paragraphs swapped",
     "other_language": "paragraphs in another language",
     "wrong": "text of other recordings",
+    "exchanged": "one word in seven another than is said",
     "translation": "French speech, its English translation",
     "english_over_foreign": "German and Mandarin speech, English text",
     "recogniser_captions": "foreign speech, an English recogniser's words",
@@ -95,6 +97,10 @@ def promises(found: dict[str, Condition], drift: dict[str, Figure] | None = None
         kept = share(found["added"].counts.added_kept)
         rejected = Figure(1 - kept.value, 1 - kept.high, 1 - kept.low, kept.n)
         promise("paragraphs added: their words rejected", rejected, 0.98, 100, "%", True)
+    if EXCHANGED in found:
+        kept = share(found[EXCHANGED].counts.added_kept)
+        rejected = Figure(1 - kept.value, 1 - kept.high, 1 - kept.low, kept.n)
+        promise(f"{TITLES[EXCHANGED]}: these words rejected", rejected, 0.75, 100, "%", True)
     for name in DAMAGED[:-1]:
         if name in found:
             promise(f"{TITLES[name]}: the rest of the speech kept", share(found[name].counts.kept), 0.95, 100, "%", True)

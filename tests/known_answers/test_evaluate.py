@@ -40,7 +40,7 @@ def perfect(doc: Document = DOC) -> list[Segment]:
     for clip in doc.clips:
         if clip.char_start is None:
             continue
-        found = list(re.finditer(r"\S+", clip.text))
+        found = list(re.finditer(r"\S+", doc.text[clip.char_start : clip.char_end]))
         step = (clip.offset_s - clip.onset_s) / len(found)
         words = [
             Word(m[0].strip(".").lower(), clip.onset_s + i * step, clip.onset_s + (i + 1) * step,
@@ -193,6 +193,22 @@ def test_documents_say_what_was_done_to_them(condition: str) -> None:
     assert not any(text in doc.text[a:b] for a, b in doc.added for text in said)
     counts = evaluate(doc, doc.text, perfect(doc), everything)
     assert share(counts.wrong).value in (0,) if listed else counts.wrong == []
+
+
+def test_exchanged_words_are_known_and_counted_as_wrong_where_kept() -> None:
+    doc, _ = next(documents("tune", ("exchanged",), 1.0))
+    words = sum(len(c.text.split()) for c in doc.clips)
+    assert words / 10 < len(doc.added) < words / 5
+    inside = [next(c for c in doc.clips if c.char_start <= a and b <= c.char_end) for a, b in doc.added]
+    assert all(re.search(rf"(?<!\w){doc.text[a:b]}(?!\w)", doc.text[a - 1 : b + 1]) for a, b in doc.added)
+    assert all(len(doc.text[c.char_start : c.char_end].split()) == len(c.text.split()) for c in doc.clips)
+    assert len({c.id for c in inside}) > len(doc.clips) / 2
+    right = {(doc.text[c.char_start : c.char_end] == c.text) for c in doc.clips if c not in inside}
+    assert right <= {True} and not any(doc.text[c.char_start : c.char_end] == c.text for c in inside)
+    counts = evaluate(doc, doc.text, perfect(doc), everything)
+    assert share(counts.added_kept).value == 1
+    wrong = sum(a for a, _ in counts.wrong)
+    assert 0.9 * len(doc.added) <= wrong <= len(doc.added), "halves of hyphenated words are no words here"
 
 
 def test_cuts_inside_words_are_counted_where_the_engine_tells_words_apart(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def snr_db(samples: Samples, speech: Ranges) -> float | None:
 
     The power of the speech part is taken less the noise in it (as measured outside), so that a mixture made at a known ratio
     gives that ratio. None if there is no speech, less than 50 ms of non-speech, or digital silence outside the speech.
-    At and below 0 dB it is floored at -20: the speech adds less than the spread of the noise.
+    At and below 0 dB it is floored at -20: the speech adds less than the spread of the noise. A constant offset is neither.
 
     Args:
         samples: shape (n,).
@@ -70,10 +70,10 @@ def snr_db(samples: Samples, speech: Ranges) -> float | None:
     inside, outside = int(mask.sum()), int(len(samples) - mask.sum())
     if inside == 0 or outside < MIN_NOISE_S * SAMPLE_RATE:
         return None
-    power = np.square(np.asarray(samples, dtype=np.float64))
-    noise, mixture = float(power[~mask].mean()), float(power[mask].mean())
-    if noise <= 0:
+    if np.ptp(samples[~mask]) == 0:
         return None
+    power = np.square(samples - np.mean(samples, dtype=np.float64))
+    noise, mixture = float(power[~mask].mean()), float(power[mask].mean())
     return 10 * math.log10(max((mixture - noise) / noise, 0.01))
 
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,12 @@ from stagekit.tables import SAMPLE_RATE
 BLOCK_SAMPLES = 30 * SAMPLE_RATE
 """Samples per block of :meth:`Pcm.blocks`."""
 
-INAUDIBLE = 33
-"""-60 dBFS. A mixdown whose largest sample is smaller is taken from the first channel alone: channels of opposite sign cancel."""
+FAINT = 1036
+"""-30 dBFS. The first channel alone is taken for a mixdown whose root mean square is smaller, if that is …"""
+CANCELLED_DB = 12.0
+"""… so far under the channel's: two channels of opposite sign cancel, but for what a lossy codec leaves of them."""
+LOOKED_AT = 120
+"""Blocks, spread evenly, in which that is measured."""
 
 PROBE_TIMEOUT_S = 120
 DECODE_STALL_S = 24 * 3600
@@ -153,14 +157,17 @@ def open_pcm(uri: str | Path, scratch: str | Path | None = None) -> Iterator[Pcm
     Raises:
         AudioError: nothing can be decoded.
     """
-    with local_copy(str(uri)) as path, tempfile.NamedTemporaryFile(suffix=".s16le", dir=scratch) as raw:
+    new = partial(tempfile.NamedTemporaryFile, suffix=".s16le", dir=scratch)
+    with local_copy(str(uri)) as path, new() as raw, new() as other:
         if os.path.getsize(path) == 0:
             raise AudioError("file is empty (0 bytes)")
         said = _decode(path, raw.name)
         samples = _samples(raw.name)
-        if samples is not None and _inaudible(samples):
-            said = _decode(path, raw.name, "-af", "pan=mono|c0=c0")
-            samples = _samples(raw.name)
+        if samples is not None and (level := _rms(samples)) < FAINT:
+            of_first = _decode(path, other.name, "-af", "pan=mono|c0=c0")
+            alone = _samples(other.name)
+            if alone is not None and _rms(alone) > level * 10 ** (CANCELLED_DB / 20):
+                said, samples = of_first, alone
         if samples is None:
             raise AudioError(_complaint(said) or "no samples in it")
         complaints = [re.sub(r"^\[[^\]]*\]\s*", "", line).strip() for line in said.splitlines() if line.strip()]
@@ -187,10 +194,12 @@ def _samples(raw: str) -> np.ndarray | None:
     return np.memmap(raw, dtype="<i2", mode="r", shape=(size,)) if size else None
 
 
-def _inaudible(samples: np.ndarray) -> bool:
-    """Whether nothing reaches :data:`INAUDIBLE`; of what can be heard only the start is read."""
+def _rms(samples: np.ndarray) -> float:
+    """Root mean square, of at most :data:`LOOKED_AT` blocks."""
     starts = range(0, len(samples), BLOCK_SAMPLES)
-    return all(np.abs(samples[i : i + BLOCK_SAMPLES].astype(np.int32)).max() < INAUDIBLE for i in starts)
+    blocks = (samples[i : i + BLOCK_SAMPLES].astype(np.float64) for i in starts[:: -(-len(starts) // LOOKED_AT)])
+    sums = [(float(np.square(b).sum()), len(b)) for b in blocks]
+    return float(np.sqrt(sum(s for s, _ in sums) / sum(n for _, n in sums)))
 
 
 def decode(uri: str | Path) -> np.ndarray:

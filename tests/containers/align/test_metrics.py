@@ -44,6 +44,7 @@ def test_snr_of_a_mixture_is_the_ratio_it_was_made_with(snr: float) -> None:
     noise = rng.normal(size=len(clean)) * math.sqrt(power / 10 ** (snr / 10))
     measured = metrics.snr_db(clean + noise, speech)
     assert measured is not None and abs(measured - snr) < 0.5
+    assert metrics.snr_db(clean + noise + 0.35, speech) == pytest.approx(measured, abs=1e-6), "an offset is no noise"
 
 
 def test_snr_where_there_is_nothing_to_compare() -> None:

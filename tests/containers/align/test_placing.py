@@ -150,6 +150,14 @@ def test_a_word_that_was_heard_needs_less_of_the_sound() -> None:
         assert ("w4" in [w.word for run in runs for w in run]) == believed, (score, unheard)
 
 
+def test_a_word_that_was_not_heard_is_not_believed_for_its_neighbours_alone() -> None:
+    words, spans = [f"w{i}" for i in range(9)], [(i, i + 1) for i in range(9)]
+    for score, anchored, believed in ((-2.6, False, False), (-2.4, False, True), (-2.6, True, True)):
+        row = [place(i, i * 0.4, score if i == 4 else 1.0, anchored=anchored or i != 4, length=0.1) for i in range(9)]
+        runs, refused = accept(row, words, spans, (-1.7, -3.7), 3)
+        assert ("w4" in [w.word for run in runs for w in run]) == believed == (not refused)
+
+
 def test_a_row_that_nobody_heard_is_not_believed() -> None:
     words = [f"w{i}" for i in range(6)]
     unheard = [place(i, i * 0.4, anchored=False) for i in range(6)]

@@ -139,8 +139,9 @@ def test_a_package_that_is_not_the_expected_one_is_refused(tmp_path: Path, monke
     assert not list((tmp_path / "models").rglob("*.onnx"))
 
 
-def test_a_decoder_in_a_loop_hears_again_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: it writes one phrase without end wherever it gets more than six seconds."""
+@pytest.mark.parametrize("written", ["of the town " * 9, ""])
+def test_a_decoder_in_a_loop_or_without_a_word_hears_again_in_halves(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    """Planted: it writes one phrase without end, or nothing, wherever it gets more than six seconds."""
     lengths: list[int] = []
 
     def tokens(samples: NDArray[np.float32]) -> list[int]:
@@ -148,7 +149,7 @@ def test_a_decoder_in_a_loop_hears_again_in_halves(monkeypatch: pytest.MonkeyPat
         return [0] if lengths[-1] > 6 * SAMPLE_RATE else [len(lengths)]
 
     monkeypatch.setattr(moonshine_recognizer, "_tokens", tokens)
-    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: "of the town " * 9 if ids == [0] else f"piece {ids[0]:x}")
+    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: written if ids == [0] else f"piece {ids[0]:x}")
     samples = np.ones(12 * SAMPLE_RATE, np.float32)
     samples[5 * SAMPLE_RATE : 5 * SAMPLE_RATE + 1600] = 0  # where the first cut belongs
     heard = moonshine_recognizer.MoonshineDecoder().transcribe(samples)

@@ -140,6 +140,8 @@ def test_initials_joined_by_an_ampersand(text: str, spoken: str) -> None:
     ("text", "spoken"),
     [
         ("1-800-555-0199", "one eight hundred five five five zero one nine nine"),
+        ("300-1000 people", "three hundred to one thousand people"),
+        ("(212) 550-1000", "two one two five five zero one zero zero zero"),
         ("1-212-555-0199", "one two one two five five five zero one nine nine"),
         ("555-0199, (212) 800-0199", "five five five zero one nine nine two one two eight zero zero zero one nine nine"),
         ("1914-1918 and 3-2", "nineteen fourteen to nineteen eighteen and three to two"),

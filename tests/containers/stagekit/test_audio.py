@@ -54,6 +54,19 @@ def test_channels_that_cancel_each_other_are_heard(tmp_path):
     assert not audio.decode(tone(tmp_path / "silence.wav", source="anullsrc=sample_rate=16000")).any()
 
 
+def test_what_a_codec_leaves_of_channels_that_cancel_each_other_is_not_taken(tmp_path):
+    noise, stereo = "anoisesrc=sample_rate=48000:color=pink:seed=1", ["-ac", "2", "-acodec", "libvorbis", "-q:a", "3"]
+    inverted = audio.decode(tone(tmp_path / "inverted.ogg", "-af", "pan=stereo|c0=c0|c1=-1*c0", *stereo, source=noise))
+    alone = audio.decode(tone(tmp_path / "alone.ogg", "-ac", "1", *stereo[2:], source=noise))
+    assert np.std(inverted) == pytest.approx(np.std(alone), rel=0.1)
+
+
+def test_a_faint_recording_is_mixed_all_the_same(tmp_path):
+    left = audio.decode(tone(tmp_path / "left.wav", "-af", "pan=stereo|c0=0.01*c0|c1=0*c0"))
+    both = audio.decode(tone(tmp_path / "both.wav", "-af", "pan=stereo|c0=0.01*c0|c1=0.01*c0"))
+    assert np.std(left) == pytest.approx(np.std(both) / 2, rel=0.05)
+
+
 def test_blocks_are_the_whole(tmp_path):
     with audio.open_pcm(tone(tmp_path / "a.flac", "-ac", "1")) as pcm:
         blocks = list(pcm.blocks(7000))

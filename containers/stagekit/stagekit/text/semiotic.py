@@ -69,7 +69,8 @@ def scanner(rules: Rules) -> regex.Pattern[str]:
         "date_num": r"\b(?P<dn_a>\d{1,2})(?P<dn_s>[/.])(?P<dn_b>\d{1,2})(?P=dn_s)(?P<dn_y>[12]\d{3}|\d{2})\b(?![/.]?\d)",
         "money": rf"(?P<mo_c>{money_sign})[ \u00a0]?(?P<mo_n>{n})(?:[ \u00a0-]?(?P<mo_s>(?i:{scales}))\b)?"
         rf"|(?P<mo_n2>{n})(?:[ \u00a0](?P<mo_s2>(?i:{scales})))?[ \u00a0]?(?P<mo_c2>[£€]|\$(?!\d))|(?P<mo_cent>\d{{1,2}})¢",
-        "phone": r"(?<![\d.,-])(?:(?<!\p{L})1[-.](?=\d{3}[-.]\d{3}[-.]))?(?:\(\d{3}\)[ ]?|\d{3}[-. ])?\d{3}[-.]\d{4}(?![\d-])",
+        "phone": r"(?<![\d.,-])(?:(?<!\p{L})1[-.](?=\d{3}[-.]\d{3}[-.]))?(?:\(\d{3}\)[ ]?|\d{3}[-. ]|(?!\d\d0-\d{3}0))"
+        r"\d{3}[-.]\d{4}(?![\d-])",
         "height": _HEIGHT if english else r"(?!)",
         "power": _POWER if english else r"(?!)",
         "clock": r"\b(?P<cl_h>[01]?\d|2[0-4]):(?P<cl_m>[0-5]\d)(?::(?P<cl_s>[0-5]\d))?(?![\d:])"

@@ -17,7 +17,7 @@ from quality.verdict import Finding, Verdict
 
 
 def render(verdict: Verdict, suite: Suite[Any], title: str, said: Sequence[str] = ()) -> str:
-    """The page of a verdict; every value is escaped. ``said``: its warnings that are of no expectation."""
+    """The page of a verdict; all is escaped. ``said``: warnings that are of no expectation."""
     environment = Environment(
         loader=PackageLoader("quality", "templates"),
         autoescape=True,
@@ -27,7 +27,8 @@ def render(verdict: Verdict, suite: Suite[Any], title: str, said: Sequence[str] 
     )
     frames = [(f, [x for x in verdict.findings if x.frame == f.name]) for f in suite.frames]
     return environment.get_template("index.html.j2").render(
-        verdict=verdict, title=title, frames=frames, said=said, failed=[f for f in verdict.findings if not f.passed], status=status
+        verdict=verdict, title=title, frames=frames, said=said, status=status,
+        failed=[f for f in verdict.findings if not f.passed],
     )
 
 

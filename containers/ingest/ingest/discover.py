@@ -86,7 +86,8 @@ def run(ctx: Context[DiscoverParams]) -> None:
     p = ctx.params
     if bcp47(p.language) is None:
         raise StageError(f"--params: language {p.language!r} is no language (BCP 47, such as en or pt-BR)")
-    known = earlier.known_items(p.known, p.month) if p.known else {}
+    sealed = earlier.seals(p.known, p.month) if p.known else {}
+    known = earlier.known_items(p.known, sealed)
     progress = Progress("discover", 0, 0.0, quiet=ctx.quiet)
     items: dict[str, Item] = {}
     rejections: dict[str, Rejection] = {}
@@ -112,8 +113,9 @@ def run(ctx: Context[DiscoverParams]) -> None:
         ctx.enter(item_id, rejection.seconds)
         ctx.reject(item_id, rejection.reason, rejection.detail, end_s=rejection.seconds)
     ctx.metrics.update(
-        items=len(items), shards=len(shards), hours=round(sum(i.seconds for i in items.values()) / 3600, 3), known=len(known)
-    )
+        items=len(items), shards=len(shards), hours=round(sum(i.seconds for i in items.values()) / 3600, 3), known=len(known),
+        seals=sorted(sealed),
+    )  # fmt: skip
 
 
 def _again(found: Found, time: int) -> Rejection:

@@ -13,6 +13,7 @@ import yaml
 from operators.profiles import PROFILES, STAGES
 
 SOURCES = ("folder", "internet_archive")
+"""Of containers/ingest, ingest.discover; a test keeps both lists alike."""
 RECOGNIZERS = ("moonshine", "pocketsphinx", "torchaudio")
 """Of containers/align, align.recognizers; a test keeps both lists alike."""
 GPU_RECOGNIZERS = ("torchaudio",)

@@ -7,16 +7,18 @@ work on them once.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from uuid import uuid4
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ingest import known as earlier
 from ingest.http import Client, Manners
 from ingest.language_tags import bcp47
-from ingest.sources import Found, Item, Rejection
+from ingest.sources import Found, Item, Rejection, checked
 from stagekit.errors import EmptyInput, StageError
 from stagekit.progress import Progress
 from stagekit.stage import RUNTIME, Context, Params, stage
@@ -26,10 +28,63 @@ UNKNOWN_DURATION_S = 3600.0
 """What an item that states no duration counts in its shard."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """A source: how its items are found, and how it is told that there may be others than last time."""
+
+    discover: Callable[[DiscoverParams, Mapping[str, str], dict[str, Any]], Iterator[Found]]
+    """From the parameters, what earlier batches hold (item_id → "" or the reason of its rejection) and the stage's metrics."""
+    digest: Callable[[DiscoverParams], Mapping[str, str]] | None = None
+    """What decides the findings beside the parameters, as name → digest. None: nothing tells, so it is looked at in every run."""
+
+
+def _folder(p: DiscoverParams, known: Mapping[str, str], _metrics: dict[str, Any]) -> Iterator[Found]:
+    from ingest.sources import folder
+
+    return folder.discover(location(p), p.language, limit=p.limit, known=known)
+
+
+def _folder_digest(p: DiscoverParams) -> Mapping[str, str]:
+    from ingest.sources import folder
+
+    return {f"file {name}": value for name, value in folder.digest(location(p)).items()}
+
+
+def _internet_archive(p: DiscoverParams, known: Mapping[str, str], metrics: dict[str, Any]) -> Iterator[Found]:
+    from ingest.sources import internet_archive
+
+    if not p.month:
+        raise StageError("--params: the source 'internet_archive' needs a month, YYYY.MM")
+    asked: dict[str, Any] = {
+        "month": p.month,
+        "language": p.language,
+        "trailing_months": p.trailing_months,
+        "limit": p.limit or None,
+    }
+    if p.location:
+        asked["base_url"] = p.location.rstrip("/")
+    wanted = internet_archive.ArchiveParams.model_validate(asked)
+    client = Client(Manners(connections=p.connections, contact=p.contact))
+    state = Path(p.state) if p.state else None
+    return internet_archive.discover(wanted, known=known, state=state, client=client, metrics=metrics)
+
+
+def _asked_once(_p: DiscoverParams) -> Mapping[str, str]:
+    """A month of the archive is asked for once: what it says later is for a later month's ``trailing_months``."""
+    return {}
+
+
+SOURCES: dict[str, Source] = {
+    "folder": Source(_folder, _folder_digest),
+    "internet_archive": Source(_internet_archive, _asked_once),
+}
+"""All sources, by name: that of the parameter ``source``, of the column and of the first part of an item_id."""
+
+
 class DiscoverParams(Params):
     """What to harvest."""
 
-    source: Literal["folder", "internet_archive"] = Field("folder", description="where items come from")
+    source: str = Field("folder", description="where items come from", json_schema_extra={"enum": [*SOURCES]})
     location: str = Field("", description="folder: path or URI; internet_archive: base URL, empty for its own")
     language: str = Field("en", description="language wanted, BCP 47")
     month: str = Field(
@@ -56,14 +111,26 @@ class DiscoverParams(Params):
     connections: int = Field(4, ge=1, le=32, description="internet_archive: requests at the same time", json_schema_extra=RUNTIME)
 
 
-def _digests(params: DiscoverParams) -> Mapping[str, str]:
-    """Contents that decide the output beside the parameters: the folder's files, and the seals of earlier batches."""
-    from ingest.sources import folder
+    @field_validator("source")
+    @classmethod
+    def _known(cls, source: str) -> str:
+        if source not in SOURCES:
+            raise ValueError(f"no source {source!r}; there are {', '.join(SOURCES)}")
+        return source
 
+
+def location(p: DiscoverParams) -> str:
+    """The location, of a source that needs one."""
+    if not p.location:
+        raise StageError(f"--params: the source {p.source!r} needs a location: a path or URI")
+    return p.location
+
+
+def _digests(params: DiscoverParams) -> Mapping[str, str]:
+    """Contents that decide the output beside the parameters: the source's own, and the seals of earlier batches."""
     digests = {f"seal {k}": v for k, v in earlier.digests(params.known, params.month).items()} if params.known else {}
-    if params.source == "folder":
-        digests.update((f"file {name}", value) for name, value in folder.digest(_location(params)).items())
-    return digests
+    tell = SOURCES[params.source].digest
+    return {**digests, **(tell(params) if tell else {"looked at": uuid4().hex})}
 
 
 @stage(
@@ -79,19 +146,22 @@ def run(ctx: Context[DiscoverParams]) -> None:
     """No inputs. Writes ``items`` in shards, and rejections.
 
     Raises:
-        StageError: the location is not there, the archive refuses the search, or a parameter is missing.
+        StageError: the location is not there, the archive refuses the search, a parameter is missing, or a source's row is none.
         UnavailableError: the archive is out.
         EmptyInput: the source holds nothing new.
     """
     p = ctx.params
     if bcp47(p.language) is None:
         raise StageError(f"--params: language {p.language!r} is no language (BCP 47, such as en or pt-BR)")
-    known = earlier.known_items(p.known, p.month) if p.known else {}
+    sealed = earlier.seals(p.known, p.month) if p.known else {}
+    known = earlier.known_items(p.known, sealed)
     progress = Progress("discover", 0, 0.0, quiet=ctx.quiet)
     items: dict[str, Item] = {}
     rejections: dict[str, Rejection] = {}
     times: Counter[str] = Counter()
-    for found in _source(p, known, ctx.metrics):
+    for found in SOURCES[p.source].discover(p, known, ctx.metrics):
+        if isinstance(found, Item):
+            found = checked(found, p.source)
         times[found.item_id] += 1
         if times[found.item_id] > 1:
             found = _again(found, times[found.item_id])
@@ -112,8 +182,9 @@ def run(ctx: Context[DiscoverParams]) -> None:
         ctx.enter(item_id, rejection.seconds)
         ctx.reject(item_id, rejection.reason, rejection.detail, end_s=rejection.seconds)
     ctx.metrics.update(
-        items=len(items), shards=len(shards), hours=round(sum(i.seconds for i in items.values()) / 3600, 3), known=len(known)
-    )
+        items=len(items), shards=len(shards), hours=round(sum(i.seconds for i in items.values()) / 3600, 3), known=len(known),
+        seals=sorted(sealed),
+    )  # fmt: skip
 
 
 def _again(found: Found, time: int) -> Rejection:
@@ -121,38 +192,6 @@ def _again(found: Found, time: int) -> Rejection:
     said = f"{found.reason}: {found.detail}" if isinstance(found, Rejection) else "an item"
     detail = f"the source names {found.item_id} again; this time it is {said}"
     return Rejection(f"{found.item_id} ({time})", Reason.ITEM_UNREADABLE, detail, found.seconds)
-
-
-def _location(p: DiscoverParams) -> str:
-    if not p.location:
-        raise StageError("--params: the source 'folder' needs a location: the folder's path or URI")
-    return p.location
-
-
-def _source(p: DiscoverParams, known: Mapping[str, str], metrics: dict[str, Any]) -> Iterator[Found]:
-    """The source's findings. A new source is a module of ``ingest.sources`` and a case here."""
-    match p.source:
-        case "folder":
-            from ingest.sources import folder
-
-            return folder.discover(_location(p), p.language, limit=p.limit, known=known)
-        case "internet_archive":
-            from ingest.sources import internet_archive
-
-            if not p.month:
-                raise StageError("--params: the source 'internet_archive' needs a month, YYYY.MM")
-            asked: dict[str, Any] = {
-                "month": p.month,
-                "language": p.language,
-                "trailing_months": p.trailing_months,
-                "limit": p.limit or None,
-            }
-            if p.location:
-                asked["base_url"] = p.location.rstrip("/")
-            wanted = internet_archive.ArchiveParams.model_validate(asked)
-            client = Client(Manners(connections=p.connections, contact=p.contact))
-            state = Path(p.state) if p.state else None
-            return internet_archive.discover(wanted, known=known, state=state, client=client, metrics=metrics)
 
 
 def shard(items: Sequence[Item], most_s: float) -> list[list[Item]]:

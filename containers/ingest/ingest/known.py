@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 
 from stagekit.errors import StageError
 from stagekit.folder import iterate_files
@@ -19,18 +20,47 @@ TEMPORARY = frozenset({Reason.DOWNLOAD_FAILED, Reason.CHECKSUM_MISMATCH, Reason.
 
 
 def seals(batches: str, before: str) -> dict[str, bytes]:
-    """The seals of a dataset's earlier batches.
+    """The seals of a dataset's earlier batches. If ``before`` is sealed itself: those that its ``discover`` took.
+
+    An earlier month that was sealed after it changes nothing in it, so that its rerun finds all as it was.
 
     Args:
         batches: URI of ``<root>/batches/<dataset>/<language>``; nothing there is no error: it may be the first.
         before: batch key YYYY.MM; '' takes all.
     """
     store, path = resolve(batches)
-    found = {}
-    for name, _size in store.list(path):
-        match = SEAL.fullmatch(name)
-        if match and (not before or match["key"] < before):
-            found[name] = store.read_bytes(f"{path}/{name}")
+    listed = [(name, match["key"]) for name, _size in store.list(path) if (match := SEAL.fullmatch(name))]
+    own = [name for name, key in listed if key == before]
+    taken = _taken(batches, own[0], store.read_bytes(f"{path}/{own[0]}")) if own else None
+    return {
+        name: store.read_bytes(f"{path}/{name}")
+        for name, key in listed
+        if (not before or key < before) and (taken is None or name in taken)
+    }
+
+
+def _taken(batches: str, name: str, seal: bytes) -> set[str] | None:
+    """Names of the seals that the ``discover`` of a sealed batch took; None if nothing says so: it had no items, or is gone."""
+    try:
+        said = [(folder.success or {})["metrics"].get("seals") for folder in _folders(batches, name, seal, STAGES[0])]
+    except StageError:
+        return None
+    return None if not said or None in said else {taken for names in said for taken in names}
+
+
+def _folders(batches: str, name: str, seal: bytes, stage: str) -> list[Input]:
+    """The folders of a stage that a seal names.
+
+    Raises:
+        StageError: one is not there.
+    """
+    base, found = join(batches, name.partition("/")[0]), []
+    for entry in json.loads(seal)["stages"].get(stage, []):
+        uri = entry["path"] if "://" in entry["path"] else join(base, entry["path"])
+        try:
+            found.append(Input.parse(uri, raw_allowed=False))
+        except StageError as error:
+            raise StageError(f"{join(batches, name)} names a folder that cannot be read: {error}") from None
     return found
 
 
@@ -39,26 +69,23 @@ def digests(batches: str, before: str) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest() for name, data in seals(batches, before).items()}
 
 
-def known_items(batches: str, before: str) -> dict[str, str]:
+def known_items(batches: str, sealed: Mapping[str, bytes]) -> dict[str, str]:
     """item_id → "" for an item that a sealed batch fetched, for good or ill, → its reason for one that ``discover`` rejected.
 
     Whatever may be different next time (:data:`TEMPORARY`) is not known. What ``discover`` rejected is looked at again, since
     captions and rights change; what was fetched is not.
 
+    Args:
+        batches: as for :func:`seals`.
+        sealed: what that gave.
+
     Raises:
         StageError: a seal names a folder that is not there.
     """
     known: dict[str, str] = {}
-    for name, data in sorted(seals(batches, before).items()):
-        base = join(batches, name.partition("/")[0])
-        stages = json.loads(data)["stages"]
+    for name, data in sorted(sealed.items()):
         for stage in STAGES:
-            for entry in stages.get(stage, []):
-                uri = entry["path"] if "://" in entry["path"] else join(base, entry["path"])
-                try:
-                    folder = Input.parse(uri, raw_allowed=False)
-                except StageError as error:
-                    raise StageError(f"{join(batches, name)} names a folder that cannot be read: {error}") from None
+            for folder in _folders(batches, name, data, stage):
                 _add(known, folder, stage)
     return known
 

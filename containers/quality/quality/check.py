@@ -115,6 +115,8 @@ def failure(verdict: Verdict, report: str) -> str:
 def run(ctx: Context[CheckParams]) -> None:
     """Check the inputs; write ``verdict.json`` and ``index.html`` here and to the report folder.
 
+    What the stages among the inputs warned of (metric ``warnings``) is among the verdict's warnings.
+
     Raises:
         StageError: a critical expectation failed, or the inputs are not what the suite checks.
     """
@@ -125,10 +127,12 @@ def run(ctx: Context[CheckParams]) -> None:
     suite, params = SUITES[ctx.params.suite], ctx.params
     tables = read(ctx, suite.name, suite.reads)
     verdict = validate(suite, tables, thresholds(ctx))
+    said = [str(w) for i in ctx.inputs for w in ((i.success or {}).get("metrics") or {}).get("warnings", ())]
+    verdict = verdict.model_copy(update={"warnings": [*verdict.warnings, *said]})
     title = params.title or f"Suite {suite.name}"
     texts = {
         VERDICT: json.dumps(verdict.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n",
-        DOCS: render(verdict, suite, title),
+        DOCS: render(verdict, suite, title, said),
     }
     for name, text in texts.items():
         store, path = resolve(join(params.report, name))

@@ -7,6 +7,7 @@ is ours: no script, no font, no other file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,8 +16,8 @@ from quality.suites.base import Suite
 from quality.verdict import Finding, Verdict
 
 
-def render(verdict: Verdict, suite: Suite[Any], title: str) -> str:
-    """The page of a verdict; every value is escaped."""
+def render(verdict: Verdict, suite: Suite[Any], title: str, said: Sequence[str] = ()) -> str:
+    """The page of a verdict; all is escaped. ``said``: warnings that are of no expectation."""
     environment = Environment(
         loader=PackageLoader("quality", "templates"),
         autoescape=True,
@@ -26,7 +27,8 @@ def render(verdict: Verdict, suite: Suite[Any], title: str) -> str:
     )
     frames = [(f, [x for x in verdict.findings if x.frame == f.name]) for f in suite.frames]
     return environment.get_template("index.html.j2").render(
-        verdict=verdict, title=title, frames=frames, failed=[f for f in verdict.findings if not f.passed], status=status
+        verdict=verdict, title=title, frames=frames, said=said, status=status,
+        failed=[f for f in verdict.findings if not f.passed],
     )
 
 

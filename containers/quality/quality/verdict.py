@@ -54,7 +54,7 @@ class Verdict(BaseModel):
     failures: list[str]
     """Lines of the critical failures: each stops the DAG."""
     warnings: list[str]
-    """Lines of the warnings: they go to the person who approves, and on the release card."""
+    """Lines of the warnings, and those of the stages looked at: they go to the person who approves, and on the release card."""
     infos: list[str]
     notes: list[str]
     """What was not checked, and why."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import yaml
@@ -15,6 +16,9 @@ SCORES = frozenset(c.name for c in SEGMENTS.columns if str(c.type) == "double")
 """Columns that a policy can bound."""
 
 LICENSE_FAMILIES = ("by", "by-sa", "cc0", "pd", "us-gov")
+
+TAKEDOWN = re.compile(r"[0-9a-f]{64}|[a-z][a-z0-9_]*:(?!//)\S(.*\S)?")
+"""What an entry of ``takedowns`` can be: a recording_id, ``<source>:<identifier>``, or an item_id."""
 
 
 class _Model(BaseModel):
@@ -85,6 +89,17 @@ class Policy(_Model):
             cls._known(bounds)
         return subsets
 
+    @field_validator("takedowns")
+    @classmethod
+    def _can_match(cls, takedowns: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in takedowns:
+            if not TAKEDOWN.fullmatch(entry):
+                raise ValueError(
+                    f"{entry!r} can name nothing; write '<source>:<identifier>' for an item, all of its files (folder:talk-12), "
+                    "'<source>:<identifier>/<file>' for one of them, or a recording's sha256 (64 hex digits, small letters)"
+                )
+        return takedowns
+
     @field_validator("license_groups")
     @classmethod
     def _each_once(cls, groups: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -124,6 +139,14 @@ def parse_policy(text: str, where: str) -> Policy:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         raise StageError(f"{where}: {problems}") from None
+
+
+def unmatched(takedowns: Collection[str], what: str) -> list[str]:
+    """A warning for each takedown that matched none of ``what``."""
+    return [
+        f"takedown {entry!r} matches no {what}: nothing was taken down for it; compare it with the source's spelling"
+        for entry in takedowns
+    ]
 
 
 def dump_policy(policy: Policy) -> str:

@@ -127,6 +127,7 @@ def _build(
     own = [(made[s].success or {})["ledger"] for s in ("release.collect", "release.split")]
     ledger = release_ledger({pin["key"]: pin["ledger"] for pin in pins}, own, split["metrics"]["kept"])
     figures = collect_figures(ctx.rows("release_segments", columns=CARD_COLUMNS))
+    warnings = tuple(dict.fromkeys([*split["metrics"]["warnings"], *p.warnings]))  # the gate repeats those of `split`
 
     sums = {row["path"]: row["sha256"] for row in shards}
     copy_index(made["release.package"], folder / "index")
@@ -144,7 +145,7 @@ def _build(
         figures,
         ledger,
         plots,
-        p.warnings,
+        warnings,
         split["metrics"]["groups"],
         content_digest(shards),
     )
@@ -155,7 +156,7 @@ def _build(
     named = {"name": policy.name, "version": policy.version}
     return write_release(
         folder, p, parent, pins, named, sums, stages=[provenance(made[name]) for name in sorted(made)],
-        totals=_totals(figures), groups=split["metrics"]["groups"], warnings=list(p.warnings),
+        totals=_totals(figures), groups=split["metrics"]["groups"], warnings=list(warnings),
     )  # fmt: skip
 
 

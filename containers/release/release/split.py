@@ -7,7 +7,8 @@ what this release assigned is in it for ever, and later additions cannot change 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from pydantic import Field
 from release.assignments import extend, splits_uri
 from release.attribution import attribution
 from release.groups import build_graph, decide
-from release.policy import Policy
+from release.policy import Policy, unmatched
 from release.versions import VERSION
 from stagekit.stage import RUNTIME, Context, Params, Reason, stage
 from stagekit.tables import LICENSE_COLUMNS
@@ -52,7 +53,7 @@ class _Corpus:
     version=1,
     params=SplitParams,
     unit="segment",
-    reads=["origins", "items", "recordings", "documents", "segments", "clusters"],
+    reads=["origins", "items", "recordings", "documents", "segments", "clusters", "rejections"],
     writes=["release_segments", "assignments"],
 )
 def run(ctx: Context[SplitParams]) -> None:
@@ -91,7 +92,11 @@ def run(ctx: Context[SplitParams]) -> None:
         part = parts.setdefault(f"{row['split']} {row['subset']}-{row['license_group']}", {"units": 0, "seconds": 0.0})
         part["units"] += 1
         part["seconds"] = round(part["seconds"] + end - start, 6)
+    warnings = unmatched(_matching_nothing(ctx, policy, items), "item and no recording of the batches")
+    for warning in warnings:
+        print(f"split: warning: {warning}", file=sys.stderr, flush=True)
     ctx.metrics.update(
+        warnings=warnings,
         kept=dict(sorted(parts.items())),
         groups=len(graph.sets.groups()),
         conflicts=len(decision.conflicts),
@@ -164,6 +169,21 @@ def _license_rank(document_id: str, item: Mapping[str, Any]) -> tuple[bool, bool
     return (item["license_family"] != "by-sa", item["document_id"] != document_id, item["added_at"] or "\uffff", item["item_id"])
 
 
+def _names(items: Iterable[Mapping[str, Any]]) -> set[str]:
+    """All that a takedown can call these items by."""
+    return {n for i in items for n in (i["recording_id"], i["item_id"], f"{i['source']}:{i['identifier']}")}
+
+
+def _matching_nothing(ctx: Context[SplitParams], policy: Policy, items: list[dict[str, Any]]) -> list[str]:
+    """Takedowns that are of nothing in any batch. What the harvest rejected is not released, but it is there."""
+    names = _names(items) if policy.takedowns else set()
+    left = [t for t in dict.fromkeys(policy.takedowns) if t not in names]
+    if left:
+        rejected = {r["id"] for r in ctx.rows("rejections", columns=["unit", "id"]) if r["unit"] in ("item", "recording")}
+        left = [t for t in left if not any(name == t or name.startswith(f"{t}/") for name in rejected)]
+    return left
+
+
 def _stopped(
     ctx: Context[SplitParams],
     policy: Policy,
@@ -177,8 +197,7 @@ def _stopped(
     taken_down = set(policy.takedowns)
     down = set()
     for recording_id, holders in of_recording.items():
-        names = {recording_id} | {n for i in holders for n in (i["item_id"], f"{i['source']}:{i['identifier']}")}
-        if names & taken_down:
+        if _names(holders) & taken_down:
             down.add(cluster_of[("audio", recording_id)])
     aligned: dict[str, float] = {}
     for s in ctx.rows("segments", columns=["document_id", "speech_start_s", "speech_end_s"]):

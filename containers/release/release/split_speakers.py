@@ -12,6 +12,7 @@ has left when all gates are through is counted once more: one with too few clips
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from pydantic import Field, model_validator
 
 from release.assignments import extend, splits_uri
 from release.groups import Decision, Graph, draw, settle
+from release.policy import unmatched
 from release.speakers import (
     DEV,
     FEMALE,
@@ -108,12 +110,12 @@ class Choice:
     version=1,
     params=SplitSpeakersParams,
     unit="speaker",
-    reads=["clips", "clip_scores", "speaker_links", "shard_rows"],
+    reads=["clips", "clip_scores", "speaker_links", "shard_rows", "sentences"],
     writes=["clip_splits", "word_splits", "assignments"],
     libraries=["numpy"],
 )
 def run(ctx: Context[SplitSpeakersParams]) -> None:
-    """Inputs: all folders of ``keywords cut`` (clips) and the one of ``collect_words`` (speaker_links).
+    """Inputs: all folders of ``keywords cut`` (clips) and the one of ``collect_words`` (speaker_links; sentences).
 
     That of ``keywords outliers``, if the policy has bounds; that of ``keywords select``, whose ``min_clips`` then holds here too;
     as ``parent=`` the ``index`` of the release before.
@@ -152,6 +154,9 @@ def run(ctx: Context[SplitSpeakersParams]) -> None:
     for row in _word_rows(clips.words, choice):
         ctx.write("word_splits", row)
     report = _report(clips, choice)
+    for warning in unmatched(_matching_nothing(ctx, admission), "clip, sentence or speaker of the batches, nor a released clip"):
+        report["warnings"].append(warning)
+        print(f"split_speakers: warning: {warning}", file=sys.stderr, flush=True)
     ctx.path("report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     refused = [why for _, why, _ in admission.refused.values()]
     ctx.metrics.update(
@@ -192,6 +197,22 @@ def read_clips(ctx: Context[SplitSpeakersParams], admission: Admission) -> tuple
     gender = np.array([gender_class(v) for v in codes["gender"]], dtype=np.int8)[whole["gender"]]
     clips = Clips(made["word"][0], made["speaker_id"][0], made["word"][1], made["speaker_id"][1], gender, whole["speech_s"])
     return clips, np.concatenate(admission.present)
+
+
+def _matching_nothing(ctx: Context[SplitSpeakersParams], admission: Admission) -> list[str]:
+    """Takedowns that are of nothing: no clip, no sentence of any batch (a clip of it need not be cut now), none released."""
+    left = dict.fromkeys(t for t in admission.policy.takedowns if t not in admission.matched)
+    if left:
+        for row in ctx.rows("shard_rows", role="parent", columns=["segment_id"]):
+            left.pop(row["segment_id"], None)
+        clips_of: dict[str, list[str]] = {}
+        for entry in left:
+            clips_of.setdefault(entry.partition("-")[0], []).append(entry)  # a clip_id begins with its sentence's
+        for row in ctx.rows("sentences", columns=["sentence_id", "speaker_id"]):
+            left.pop(row["speaker_id"], None)
+            for entry in clips_of.get(row["sentence_id"], ()):
+                left.pop(entry, None)
+    return list(left)
 
 
 def link(speakers: list[str], links: Any) -> Graph:

@@ -187,6 +187,39 @@ def test_what_earlier_batches_hold_is_left_out(tmp_path: Path) -> None:
     assert [i["item_id"] for i in rows(late["output"], "items")] == ["folder:c/c.wav"]
 
 
+def test_a_rerun_of_a_sealed_month_is_free_though_an_earlier_one_was_sealed_after_it(tmp_path: Path) -> None:
+    """What its ``discover`` took as known is what its rerun does; a month that is not sealed takes all seals there are."""
+    source, batches = tmp_path / "source", tmp_path / "batches"
+
+    def seal(month: str, *folders: dict[str, Any]) -> None:
+        stages = {f"ingest.{Path(f['output']).parent.name}": [{"path": Path(f["output"]).as_uri()}] for f in folders}
+        (batches / month).mkdir(parents=True)
+        (batches / month / "batch.json").write_text(json.dumps({"stages": stages}))
+
+    def talk(name: str) -> None:
+        tone(source / f"{name}.wav", hz=200 + ord(name))
+        (source / f"{name}.srt").write_text(SRT)
+
+    params = {"location": str(source), "known": str(batches)}
+    talk("a")
+    describe(source, {"file": "a.wav"}, {"file": "b.wav"})
+    seal("2026.01")  # a month with nothing in it
+    talk("b")
+    first = ingest("discover", tmp_path, {**params, "month": "2026.05"})
+    fetched = ingest("fetch", tmp_path, {"store": str(tmp_path / "recordings")}, first["output"])
+    assert first["metrics"]["seals"] == ["2026.01/batch.json"]
+    seal("2026.05", first, fetched)
+    seal("2026.03", first, fetched)  # late, and it holds the same
+    again = ingest("discover", tmp_path, {**params, "month": "2026.05"})
+    assert again["skipped"] and again["output"] == first["output"]
+    talk("c")
+    describe(source, *({"file": f"{name}.wav"} for name in "abc"))
+    assert ingest("discover", tmp_path, {**params, "month": "2026.05"})["rows"]["items"] == 3, "its own month, looked at as then"
+    late = ingest("discover", tmp_path, {**params, "month": "2026.04"})
+    assert [i["item_id"] for i in rows(late["output"], "items")] == ["folder:c/c.wav"]
+    assert late["metrics"]["seals"] == ["2026.01/batch.json", "2026.03/batch.json"]
+
+
 def test_a_killed_fetch_leaves_nothing_visible_and_its_rerun_gives_the_same_bytes(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for n in range(12):

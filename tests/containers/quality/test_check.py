@@ -115,6 +115,18 @@ def test_a_warning_passes_and_reaches_verdict_and_receipt(tmp_path: Path, check:
     assert len(metrics["warnings"]) == 1 and metrics["warnings"][0].startswith("recording_sample_rate: recordings: ")
 
 
+def test_what_a_stage_warned_of_is_among_the_gate_s_warnings(tmp_path: Path, check: Callable[..., tuple[int, str]]) -> None:
+    source = stage_folder(tmp_path / "in", release_rows())
+    success = json.loads((source / SUCCESS).read_text())
+    (source / SUCCESS).write_text(json.dumps(success | {"metrics": {"warnings": ["takedown '<x>' matches no item"]}}))
+    code, err = check([str(source)], suite="release")
+    assert code == 0, err
+    metrics = json.loads((tmp_path / "receipt.json").read_text())["metrics"]
+    assert metrics["warnings"] == ["takedown '<x>' matches no item"]
+    assert json.loads((tmp_path / "report/verdict.json").read_text())["warnings"] == metrics["warnings"]
+    assert "takedown &#39;&lt;x&gt;&#39; matches no item" in (tmp_path / "report/index.html").read_text()
+
+
 def test_an_empty_month_passes(tmp_path: Path, check: Callable[..., tuple[int, str]]) -> None:
     source = stage_folder(tmp_path / "in", {"segments": [], "words": [], "rejections": []})
     code, err = check([str(source)], suite="segments")

@@ -11,10 +11,12 @@ import pytest
 import speech_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentence_rows import sentence
 from test_split_speakers import LINK, clip
 
 from release import split_speakers
 from release.split_speakers import SplitSpeakersParams
+from release.words.admission import WordsPolicy
 from stagekit.errors import StageError
 from stagekit.run import run_stage
 from stagekit.tables import CLIP_SCORES
@@ -35,6 +37,8 @@ def admit(path: Path, clips: list[dict[str, Any]], given: list[dict[str, Any]] |
         speech_rows.folder(path / "cut", {"clips": clips, "speaker_links": links}, stage="keywords.cut"),
         speech_rows.folder(path / "select", {}, **select),
     ]
+    if sentences := more.pop("sentences", None):
+        inputs.append(speech_rows.folder(path / "collect", {"sentences": sentences}, stage="release.collect_words"))
     if given is not None:
         inputs.append(speech_rows.folder(path / "outliers", {"clip_scores": given}, stage="keywords.outliers"))
     if parent := more.pop("parent", None):
@@ -115,6 +119,26 @@ def test_a_takedown_is_for_good(tmp_path: Path, what: str) -> None:
     parent = {"rows": [row], "metrics": {"policy": digest}}
     got = admit(tmp_path, clips, [scores(c, 0.0) for c in clips], policy=policy, parent=parent)
     assert sorted(got["refused"]) == sorted(gone) and {r["reason"] for r in got["refused"].values()} == {"takedown"}
+
+
+def test_a_takedown_that_matches_nothing_is_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One of a clip of any batch is none, though it was not cut or heard this time, nor one of a clip that was released."""
+    clips = six()
+    away = sentence("go on", b"not cut", "elsewhere", 4.0)
+    released = {"segment_id": "f" * 64 + "-3", "digest": "d", "shard": "s"}
+    known = ["s1", clips[0]["sentence_id"], clips[5]["clip_id"], "elsewhere", away["sentence_id"] + "-1", released["segment_id"]]
+    got = admit(
+        tmp_path, clips, [scores(c, 0.0) for c in clips[:5]], policy=POLICY | {"takedowns": ["nobody", *known]},
+        parent={"rows": [released], "metrics": {}}, sentences=[away],
+    )  # fmt: skip
+    told = [w for w in got["success"]["metrics"]["warnings"] if w.startswith("takedown")]
+    assert len(told) == 1 and "'nobody'" in told[0] and told[0] in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("entry", ["", " s1", "s1\n"])
+def test_a_takedown_that_can_name_nothing_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="can name nothing; write a clip_id, a sentence_id or a speaker_id"):
+        WordsPolicy(takedowns=(entry,))
 
 
 def test_a_clip_that_could_not_be_heard_has_been_accounted_for(tmp_path: Path) -> None:

@@ -84,6 +84,10 @@ def test_not_a_number_fails_every_bound():
         (("by-sa: [by-sa]", "nc: [by-nc]"), "license_groups.nc.0"),
         (("takedowns: []", "takedown: []"), "takedown: Extra inputs"),
         (("takedowns: []", "takedowns: ["), "not YAML"),
+        (("takedowns: []", "takedowns: [lj001-printing]"), r"takedowns: .*'lj001-printing' can name nothing; write '<source>"),
+        (("takedowns: []", "takedowns: ['https://archive.org/details/talk']"), "can name nothing"),
+        (("takedowns: []", f"takedowns: [{'AB' * 32}]"), "can name nothing"),
+        (("takedowns: []", "takedowns: ['folder:talk ']"), "can name nothing"),
     ],
 )
 def test_a_wrong_policy_says_where(change: tuple[str, str], message: str):
@@ -91,3 +95,11 @@ def test_a_wrong_policy_says_where(change: tuple[str, str], message: str):
     assert change[0] in text
     with pytest.raises(StageError, match=message):
         parse_policy(text.replace(*change), "policy.yaml")
+
+
+def test_the_takedowns_that_the_runbook_shows_are_ones():
+    """Its example is what a person copies."""
+    block = (SHIPPED[0].parents[2] / "docs/runbook.md").read_text().split("```yaml\ntakedowns:")[1].split("```")[0]
+    policy = parse_policy(SHIPPED[0].read_text().replace("takedowns: []", f"takedowns:{block}"), "runbook.md")
+    assert [t.partition(":")[0] for t in policy.takedowns[:2]] == ["folder", "internet_archive"]
+    assert len(policy.takedowns[2]) == 64

@@ -126,6 +126,17 @@ def test_the_card_says_what_is_other_than_in_the_release_before(warehouse: Wareh
     assert "First release." in (warehouse.folder("2026.01") / "README.md").read_text()
 
 
+def test_a_takedown_that_matched_nothing_is_on_the_card_once_and_in_release_json(warehouse: Warehouse):
+    warehouse.month("2026.01", FIRST_MONTH[:2])
+    wrong = POLICY.read_text().replace("takedowns: []", "takedowns: ['folder:lj001-printin']")
+    split = warehouse.release("2026.01", policy=wrong, last="split")["split"]
+    (warning,) = split.success["metrics"]["warnings"]
+    warehouse.release("2026.01", policy=wrong, warnings=("dev_filled: x", warning))
+    folder = warehouse.folder("2026.01")
+    assert (folder / "README.md").read_text().count(f"- {warning}") == 1 and "'folder:lj001-printin'" in warning
+    assert json.loads((folder / "release.json").read_text())["warnings"] == [warning, "dev_filled: x"]
+
+
 def test_every_item_is_credited(published: Warehouse):
     folder = published.folder("2026.02")
     with open(folder / "attribution.csv", newline="") as stream:

@@ -84,6 +84,17 @@ def test_a_takedown_takes_every_copy_out_of_the_next_release(warehouse: Warehous
     assert (lost[a.document_id], lost[b.document_id]) == ("takedown", "takedown")
 
 
+def test_a_takedown_that_matches_nothing_is_a_warning_and_one_of_any_batch_is_none(warehouse: Warehouse, capfd: Any):
+    warehouse.month("2026.01", FIRST_MONTH, rejected_s=3.0)
+    warehouse.month("2026.02", SECOND_MONTH)
+    names = ["folder:ronicky_doone", SECOND_MONTH[0].recording_id, "folder:gone", "0" * 64, "folder:bad"]
+    policy = POLICY.read_text().replace("takedowns: []", f"takedowns: {names}")
+    warnings = split_of(warehouse, "2026.02", policy=policy).success["metrics"]["warnings"]
+    assert len(warnings) == 3 and [name for w in warnings for name in names if repr(name) in w] == names[2:]
+    assert "split: warning: takedown 'folder:gone' matches no item" in capfd.readouterr().err
+    assert split_of(warehouse, "2026.02.1").success["metrics"]["warnings"] == []
+
+
 def test_a_creator_keeps_the_split_of_the_month_before(warehouse: Warehouse):
     """Alex Buie reads in both months. With half of the groups held out, the first month already spreads over splits."""
     policy = (

@@ -43,6 +43,14 @@ class WordsPolicy(BaseModel):
             raise ValueError(f"no score {', '.join(unknown)}; there are {', '.join(SCORES)}")
         return bounds
 
+    @field_validator("takedowns")
+    @classmethod
+    def _can_match(cls, takedowns: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in takedowns:
+            if not entry or entry != entry.strip() or not entry.isprintable():
+                raise ValueError(f"{entry!r} can name nothing; write a clip_id, a sentence_id or a speaker_id")
+        return takedowns
+
     @property
     def digest(self) -> str:
         """Hex sha256 of its bounds: what was let in under the same ones stays in."""
@@ -114,6 +122,8 @@ class Admission:
     """Clips that ``keywords outliers`` could not hear are not: it has accounted for them."""
     refused: dict[int, tuple[str, Reason, str]] = field(default_factory=dict)
     """Clip's number → its id, why, and what was seen."""
+    matched: set[str] = field(default_factory=set)
+    """Takedowns that are of a clip, whether it was heard or not."""
 
     def judge(self, first: int, clips: pa.RecordBatch, scores: Beside | None) -> None:
         """The next clips; ``first`` is the number of the first of them."""
@@ -139,7 +149,9 @@ class Admission:
             gone = pa.array(self.policy.takedowns, pa.string())
             hit = np.zeros(clips.num_rows, dtype=bool)
             for name in ("clip_id", "sentence_id", "speaker_id"):
-                hit |= pc.is_in(clips.column(name), value_set=gone).to_numpy(zero_copy_only=False)
+                named = pc.is_in(clips.column(name), value_set=gone)
+                self.matched.update(clips.column(name).filter(named).unique().to_pylist())
+                hit |= named.to_numpy(zero_copy_only=False)
             for at in np.flatnonzero(hit & there).tolist():
                 self.refused[first + at] = (clips.column("clip_id")[at].as_py(), Reason.TAKEDOWN, "named in the policy")
 

@@ -154,7 +154,7 @@ def _build(
     }
     write_json(folder / "ledger.json", ledger)
     batches = [pin["key"] for pin in pins]
-    warnings = [*split["metrics"]["warnings"], *p.warnings]
+    warnings = list(dict.fromkeys([*split["metrics"]["warnings"], *p.warnings]))  # the gate repeats those of `split_speakers`
     plots = draw_word_plots(figures, folder / "figures")
     rules, content = _policy(policy, split), content_digest(shards)
     before = follows(p.parent, (made["release.package_words"][0].success or {})["metrics"].get("changes"))

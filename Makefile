@@ -19,7 +19,7 @@ SPARK_VENVS := $(patsubst containers/%/requirements-spark.txt,%-spark,$(wildcard
 DEV_STAMPS := $(GPU_VENVS:%=.venvs/%/.stamp) $(SPARK_VENVS:%=.venvs/%/.stamp) .venvs/test-tools/.stamp .venvs/lint/.stamp .venvs/hf/.stamp
 PY := .venvs/airflow/bin/python
 
-.PHONY: help setup envs demo serve stop images test test-stack chaos known-answers known-answers-words lint types docs lock sbom audit clean
+.PHONY: help setup envs demo serve stop airflow images test test-stack chaos known-answers known-answers-words lint types docs lock sbom audit clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ serve: envs ## Start Airflow with its UI on http://localhost:8080 (another port:
 
 stop: ## Stop the Airflow that `make serve` started
 	@$(PYTHON) -m scripts.server stop
+
+airflow: envs ## Run Airflow's command line beside the server that runs (make airflow ARGS="dags list-import-errors")
+	@$(PY) -m scripts.server airflow $(ARGS)
 
 test: setup ## Run all tests, each image's in its own environment (one part: make test PART=containers/align)
 	@$(PYTHON) scripts/run_tests.py $(PART)

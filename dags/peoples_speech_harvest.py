@@ -10,13 +10,15 @@ Expectations suites: a critical failure stops the run there. `seal` then writes
 **When.** On the first of each month at 04:00 UTC, for the month before: its partition key is that month, `YYYY.MM`. A
 month with nothing new seals an empty batch.
 
-**By hand.** Trigger it with a partition key, or with the parameter *month*; a run with neither fails in its first
-task. A rerun is free: each stage finds what it made before, and does only what is new or was changed.
+**By hand.** Trigger it with a partition key, or with the parameter *month*; a run with neither, or with a month that
+has not begun, fails in its first task. A rerun is free: each stage finds what it made before, and does only what is
+new or was changed.
 
 **A new language's past.** `airflow backfill create --dag-id peoples_speech_harvest__<language> --from-date 2026-01-01
---to-date 2026-03-31` makes one run, and one batch, a month, and no release. Then run
-`peoples_speech_release__<language>` once by hand, with version `2026.03.1`: it takes in every sealed month up to that
-one.
+--to-date 2026-03-31 --max-active-runs 1` makes one run, and one batch, for each of these months, and no release. One
+run at a time, for a month leaves out what the months sealed before it hold, and a backfill does not heed the DAG's own
+limit. Then run `peoples_speech_release__<language>` once by hand, with version `2026.03.1`: it takes in every sealed
+month up to that one.
 
 **When it fails.** The task's error is the last line of its stage, and says what to do; its log shows the progress.
 Clear the failed task: nothing of a failed stage is visible, and what was finished is not done again. A failed gate
@@ -32,7 +34,7 @@ from airflow.sdk import DAG, Param, TriggerRule, dag, task_group
 from operators import keys, paths
 from operators.registry import GPU_RECOGNIZERS, RECOGNIZERS, SOURCES, Language, load_languages
 from operators.settings import Settings
-from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, language_to_run, monthly
 
 DATASET = "peoples_speech"
 BATCH = "{{ batch(dag_run, params) }}"
@@ -46,7 +48,8 @@ def form(language: Language) -> dict[str, Param]:
         "source": Param(language.source, type="string", enum=list(SOURCES), title="Source", section="What",
                         description="`folder`: audio with captions beside it. `internet_archive`: items added in that month."),
         "location": Param(language.location, type="string", title="Location", section="What",
-                          description="Folder, or address of the archive (empty: its own). `{month}` becomes the month."),
+                          description="Folder, or address of the archive (empty: its own). `{month}` becomes the month. "
+                                      "A relative path is one in the checkout."),
         "recognizer": Param(language.recognizer, type="string", enum=list(RECOGNIZERS), title="Recogniser", section="What",
                             description="What hears the recordings; its hypothesis finds the text and gives the CER. "
                                         "`torchaudio` also places the words."),
@@ -71,7 +74,7 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
         max_active_runs=1,
         tags=["peoples-speech", "harvest", language.code],
         default_args=DEFAULT_ARGS,
-        user_defined_macros=here.harvest_macros(),
+        user_defined_macros=here.harvest_macros(form(language)),
         params=form(language),
     )
     def harvest() -> None:
@@ -125,5 +128,5 @@ def make_harvest(settings: Settings, language: Language) -> DAG:
 
 
 _settings = Settings.from_env()
-for _language in load_languages(_settings.config, DATASET):
+for _language in load_languages(_settings.config, DATASET, usable=True, only=language_to_run()):
     globals()[f"harvest__{_language.code}"] = make_harvest(_settings, _language)

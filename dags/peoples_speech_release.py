@@ -32,7 +32,7 @@ from operators.dataproc import TextClusters
 from operators.registry import Language, load_languages, load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
-from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly, release_form
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, language_to_run, monthly, release_form
 
 DATASET = "peoples_speech"
 WORK = "{{ work(dag_run, params) }}"
@@ -62,7 +62,7 @@ def make_release(settings: Settings, language: Language) -> DAG:
         max_active_runs=2,  # one may wait for a person or a seal while another is made by hand
         tags=["peoples-speech", "release", language.code],
         default_args=DEFAULT_ARGS,
-        user_defined_macros=here.release_macros(),
+        user_defined_macros=here.release_macros(release_form(language)),
         params=release_form(language),
     )
     def release() -> None:
@@ -111,5 +111,5 @@ def make_release(settings: Settings, language: Language) -> DAG:
 
 
 _settings = Settings.from_env()
-for _language in load_languages(_settings.config, DATASET):
+for _language in load_languages(_settings.config, DATASET, usable=True, only=language_to_run()):
     globals()[f"release__{_language.code}"] = make_release(_settings, _language)

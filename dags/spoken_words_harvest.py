@@ -14,7 +14,9 @@ language's choice in `config/languages.yaml`.
 or a tar.gz. A rerun is free: each stage finds what it made before, and does only what is new or was changed.
 
 **A new language's past.** One entry in `config/languages.yaml` makes its DAGs. `airflow backfill create --dag-id
-spoken_words_harvest__<language> --from-date … --to-date …` makes one run, and one batch, a month, and no release.
+spoken_words_harvest__<language> --from-date 2020-12-01 --to-date 2024-06-30 --max-active-runs 1` makes one run, and
+one batch, for each of these months, and no release. One run at a time, for a month leaves out what the months sealed
+before it hold, and a backfill does not heed the DAG's own limit.
 
 **When it fails.** The task's error is the last line of its stage, and says what to do; its log shows the progress.
 Clear the failed task: nothing of a failed stage is visible, and what was finished is not done again. `train` refuses
@@ -30,7 +32,7 @@ from airflow.sdk import DAG, Param, TriggerRule, dag, task, task_group
 from operators import keys
 from operators.settings import Settings
 from operators.spoken_words import ALIGNERS, DATASET, SpokenLanguage, load_spoken_languages
-from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, language_to_run, monthly
 
 BATCH = "{{ batch(dag_run, params) }}"
 
@@ -41,7 +43,8 @@ def form(language: SpokenLanguage) -> dict[str, Param]:
         "month": Param("", type="string", pattern=keys.KEY_PATTERN, title="Month", section="What",
                        description="`YYYY.MM`. Leave it empty if you give a partition key."),
         "location": Param("", type="string", title="Location", section="What",
-                          description="The release: a folder or a tar.gz. Empty: the month's in `config/sources.yaml`."),
+                          description="The release: a folder or a tar.gz (a relative path is one in the checkout). "
+                                      "Empty: the month's in `config/sources.yaml`."),
         "version": Param("", type="string", title="Version", section="What",
                          description="Of the release, such as `18.0`; empty: read from its name."),
         "limit": Param(0, type="integer", minimum=0, title="Limit", section="How much", description="Most clips; 0: all."),
@@ -67,7 +70,7 @@ def make_harvest(settings: Settings, language: SpokenLanguage) -> DAG:
         max_active_runs=1,
         tags=["spoken-words", "harvest", language.code],
         default_args=DEFAULT_ARGS,
-        user_defined_macros=here.spoken_words_macros(),
+        user_defined_macros=here.spoken_words_macros(form(language)),
         params=form(language),
     )
     def harvest() -> None:
@@ -111,5 +114,5 @@ def make_harvest(settings: Settings, language: SpokenLanguage) -> DAG:
 
 
 _settings = Settings.from_env()
-for _language in load_spoken_languages(_settings.config):
+for _language in load_spoken_languages(_settings.config, usable=True, only=language_to_run()):
     globals()[f"harvest__{_language.code}"] = make_harvest(_settings, _language)

@@ -36,7 +36,7 @@ from operators.registry import load_policy
 from operators.seal_sensor import SealSensor
 from operators.settings import Settings
 from operators.spoken_words import DATASET, SpokenLanguage, load_spoken_languages
-from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, monthly, release_form
+from operators.tasks import DEFAULT_ARGS, Pipeline, first_month, language_to_run, monthly, release_form
 
 WORK, CLIPS = "{{ work(dag_run, params) }}", "{{ clips(dag_run, params) }}"
 VERSION = "{{ version(dag_run, params) }}"
@@ -77,7 +77,7 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
         max_active_runs=2,  # one may wait for a person or a seal while another is made by hand
         tags=["spoken-words", "release", language.code],
         default_args=DEFAULT_ARGS,
-        user_defined_macros=here.release_macros(),
+        user_defined_macros=here.release_macros(release_form(language, FIELDS)),
         params=release_form(language, FIELDS),
     )
     def release() -> None:
@@ -138,5 +138,5 @@ def make_release(settings: Settings, language: SpokenLanguage) -> DAG:
 
 
 _settings = Settings.from_env()
-for _language in load_spoken_languages(_settings.config):
+for _language in load_spoken_languages(_settings.config, usable=True, only=language_to_run()):
     globals()[f"release__{_language.code}"] = make_release(_settings, _language)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import yaml
 
 from operators.profiles import PROFILES, STAGES
 
+log = logging.getLogger(__name__)
 SOURCES = ("folder", "internet_archive")
 """Of containers/ingest, ingest.discover; a test keeps both lists alike."""
 RECOGNIZERS = ("moonshine", "pocketsphinx", "torchaudio")
@@ -69,6 +71,7 @@ class Language:
         _expect(self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}")
         _expect(self.shard_hours > 0, f"{self.code}.shard_hours {self.shard_hours}", "more than 0")
         _expect(*known_profiles(self.code, self.pods))
+        _expect(*parameters_of_stages(self.code, self.stages))
 
     def stage(self, name: str) -> dict[str, Any]:
         """Parameters of a stage."""
@@ -84,6 +87,12 @@ def known_profiles(code: str, pods: Any) -> tuple[bool, str, str]:
     return fine, f"{code}.pods {pods!r}", f"image or image.stage (of {', '.join(sorted(images))}): one of {', '.join(PROFILES)}"
 
 
+def parameters_of_stages(code: str, stages: Any) -> tuple[bool, str, str]:
+    """As `known_profiles`, of a language's ``stages``."""
+    fine = isinstance(stages, Mapping) and all(isinstance(params, Mapping) for params in stages.values())
+    return fine, f"{code}.stages {stages!r}", "the parameters of each stage, by its name"
+
+
 def variant(stage: str, params: Mapping[str, Any]) -> str:
     """Which of an image's environments a stage with these parameters needs: who reads what a model said needs none.
 
@@ -93,12 +102,27 @@ def variant(stage: str, params: Mapping[str, Any]) -> str:
     return "gpu" if stage == "recognize" and params.get("recognizer") in GPU_RECOGNIZERS else ""
 
 
-def load_languages(config: Path, dataset: str) -> list[Language]:
+class Entry(Protocol):
+    """What the entries of all datasets have."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def policy(self) -> str:
+        """File of ``config/policies/``."""
+
+
+L = TypeVar("L", bound=Entry)
+
+
+def load_languages(config: Path, dataset: str, *, usable: bool = False, only: str = "") -> list[Language]:
     """The languages of a dataset.
 
     Args:
         config: folder that holds ``languages.yaml``.
         dataset: its section there.
+        usable: leave out what cannot be used, with a warning: no language stops the others. ``dags/registry.py`` refuses it.
+        only: read the entry of this language alone, and refuse it if it cannot be used; empty: all.
 
     Raises:
         RegistryError: the file or an entry cannot be used.
@@ -111,18 +135,37 @@ def load_languages(config: Path, dataset: str) -> list[Language]:
     entries = (document or {}).get(dataset)
     if not isinstance(entries, dict) or not entries:
         raise RegistryError(f"{path}: no section '{dataset}' with at least one language")
-    known = {f.name for f in fields(Language)} - {"code"}
+    return read_entries(path, dataset, entries, Language, usable=usable, only=only)
+
+
+def read_entries(path: Path, dataset: str, entries: Mapping[Any, Any], kind: type[L], *, usable: bool, only: str) -> list[L]:
+    """The entries of a section of ``languages.yaml``; see `load_languages`."""
     languages = []
     for code, entry in entries.items():
-        if not isinstance(entry, dict):
-            raise RegistryError(f"{path}: {dataset}.{code} is no mapping")
-        if unknown := set(entry) - known:
-            raise RegistryError(f"{path}: {dataset}.{code} has unknown fields {sorted(unknown)}; known: {sorted(known)}")
+        if only and str(code) != only:
+            continue
         try:
-            languages.append(Language(code=str(code), **entry))
-        except (RegistryError, TypeError) as error:
-            raise RegistryError(f"{path}: {dataset}.{error}") from error
+            languages.append(_entry(path, dataset, code, entry, kind))
+        except RegistryError as error:
+            if only or not usable:
+                raise
+            log.warning("left out: %s", error)
     return languages
+
+
+def _entry(path: Path, dataset: str, code: Any, entry: Any, kind: type[L]) -> L:
+    if not isinstance(entry, dict):
+        raise RegistryError(f"{path}: {dataset}.{code} is no mapping")
+    known = {f.name for f in fields(kind)} - {"code"}
+    if unknown := {str(name) for name in entry} - known:
+        raise RegistryError(f"{path}: {dataset}.{code} has unknown fields {sorted(unknown)}; known: {sorted(known)}")
+    try:
+        language: L = cast(Any, kind)(code=str(code), **entry)
+        policy = path.parent / "policies" / f"{language.policy}.yaml"
+        _expect(policy.is_file(), f"{code}.policy '{language.policy}'", f"a file {policy}")
+    except (RegistryError, TypeError) as error:
+        raise RegistryError(f"{path}: {dataset}.{error}") from error
+    return language
 
 
 def load_policy(config: Path, name: str) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from operators.registry import APPROVALS, RegistryError, known_profiles
+from operators.registry import APPROVALS, RegistryError, known_profiles, parameters_of_stages, read_entries
 
 DATASET = "spoken_words"
 ALIGNERS = {"flat_start": "words", "mfa": "mfa"}
@@ -63,7 +63,9 @@ class SpokenLanguage:
             (month, f"{self.code}.since {self.since!r}", "a quoted YYYY.MM"),
             (self.approval in APPROVALS, f"{self.code}.approval '{self.approval}'", f"one of {', '.join(APPROVALS)}"),
             (self.shard_clips > 0, f"{self.code}.shard_clips {self.shard_clips}", "more than 0"),
+            (self.text is None or isinstance(self.text, Mapping), f"{self.code}.text {self.text!r}", "a mapping"),
             known_profiles(self.code, self.pods),
+            parameters_of_stages(self.code, self.stages),
         ):
             if not ok:
                 raise RegistryError(f"{what}: expected {expected}")
@@ -73,25 +75,14 @@ class SpokenLanguage:
         return dict(self.stages.get(name, {}))
 
 
-def load_spoken_languages(config: Path) -> list[SpokenLanguage]:
-    """The languages of the spoken words.
+def load_spoken_languages(config: Path, *, usable: bool = False, only: str = "") -> list[SpokenLanguage]:
+    """The languages of the spoken words; ``usable`` and ``only`` as for `operators.registry.load_languages`.
 
     Raises:
         RegistryError: the file or an entry cannot be used.
     """
     path = config / "languages.yaml"
-    known = {f.name for f in fields(SpokenLanguage)} - {"code"}
-    languages = []
-    for code, entry in (_read(path).get(DATASET) or {}).items():
-        if not isinstance(entry, dict):
-            raise RegistryError(f"{path}: {DATASET}.{code} is no mapping")
-        if unknown := set(entry) - known:
-            raise RegistryError(f"{path}: {DATASET}.{code} has unknown fields {sorted(unknown)}; known: {sorted(known)}")
-        try:
-            languages.append(SpokenLanguage(code=str(code), **entry))
-        except (RegistryError, TypeError) as error:
-            raise RegistryError(f"{path}: {DATASET}.{error}") from error
-    return languages
+    return read_entries(path, DATASET, _read(path).get(DATASET) or {}, SpokenLanguage, usable=usable, only=only)
 
 
 def release_of(config: Path, month: str, language: SpokenLanguage) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from operators import objects, paths
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from operators.pods import StagePod
 
+SHARD_SIZES = {"shard_hours": "Hours in a shard", "shard_clips": "Clips in a shard"}
+"""Run parameter → title of the field that says how large a shard is."""
 RETURNED = ("output", "shards", "rows", "seconds", "metrics")
 
 
@@ -143,12 +146,11 @@ class StageOperator(BaseOperator):
         context["shard"] = shard or _shard_label(receipt)  # type: ignore[typeddict-unknown-key]
         if self.skip_unless and not receipt["metrics"][self.skip_unless]:
             raise AirflowSkipException(f"not {self.skip_unless}: {receipt['metrics'].get('why', 'the stage does not say why')}")
+        returned = self._returned(receipt)
         context["ti"].xcom_push(key="output", value=receipt["output"])
         for name in self._metrics:
             context["ti"].xcom_push(key=f"metric_{name}", value=receipt["metrics"][name])
-        if self.returns:
-            return receipt[self.returns] if self.returns in receipt else receipt["metrics"][self.returns]
-        return {name: receipt[name] for name in RETURNED}
+        return returned
 
     def call(self, context: Context, settings: Settings) -> StageCall:
         """The stage call of this task, with everything resolved."""
@@ -180,6 +182,20 @@ class StageOperator(BaseOperator):
             raise (AirflowFailException if self.fail_if_empty else AirflowSkipException)(ended.last_line)
         if ended.code != 0:
             raise (AirflowFailException if ended.final else AirflowException)(ended.explain())
+
+    def _returned(self, receipt: Mapping[str, Any]) -> Any:
+        """What the task returns. Airflow refuses a list that is too long, too, but does not say how long, and tries it again."""
+        if not self.returns:
+            return {name: receipt[name] for name in RETURNED}
+        value = receipt[self.returns] if self.returns in receipt else receipt["metrics"][self.returns]
+        most = conf.getint("core", "max_map_length", fallback=1024)
+        if isinstance(value, list) and len(value) > most:
+            larger = next((f"raise {title} ({name}), or " for name, title in SHARD_SIZES.items() if name in self.from_run), "")
+            raise AirflowFailException(
+                f"{len(value)} shards, but Airflow maps over {most} at most: {larger}raise AIRFLOW__CORE__MAX_MAP_LENGTH, "
+                "for all of its processes"
+            )
+        return value
 
     def on_kill(self) -> None:
         """End the stage and its workers, or its pod."""

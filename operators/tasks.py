@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pendulum
-from airflow.sdk import CronPartitionTimetable, Param
+from airflow.sdk import CronPartitionTimetable, Param, get_parsing_context
+from airflow.sdk.exceptions import AirflowFailException
 
 from operators import keys, paths, releases
 from operators.profiles import PROFILES, profile_name
 from operators.registry import APPROVALS, Language, variant
 from operators.runners import StageCall
-from operators.settings import Settings
+from operators.settings import REPO, Settings
 from operators.spoken_words import SpokenLanguage, release_of
 from operators.stage import StageOperator
 
@@ -25,6 +27,7 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 """Of every DAG."""
 
+log = logging.getLogger(__name__)
 Macro = Callable[[Any, Mapping[str, Any]], str]
 
 
@@ -36,46 +39,61 @@ class Pipeline:
     dataset: str
     language: Language | SpokenLanguage
 
-    def harvest_macros(self) -> dict[str, Macro]:
-        """Macros of ``(dag_run, params)``: ``month``, ``batch`` (URI), and ``location``."""
-        month = keys.batch_key
+    def harvest_macros(self, form: Collection[str]) -> dict[str, Macro]:
+        """Macros of ``(dag_run, params)``: ``month``, ``batch`` (URI), and ``location``.
+
+        Args:
+            form: names of the trigger form's fields; a run with others is refused.
+        """
+        month = _only(form, keys.batch_key)
+
+        def location(dag_run: Any, params: Mapping[str, Any]) -> str:
+            key, source = month(dag_run, params), params["source"]
+            _warn_if_not_over(key, source)
+            place = str(params["location"]).replace("{month}", key)
+            return self._there(place) if source == "folder" else place
+
         return {
             "month": month,
             "batch": lambda dag_run, params: paths.batch(*self._place, month(dag_run, params)),
             "reports": lambda dag_run, params: paths.quality(*self._place, month(dag_run, params)),
-            "location": lambda dag_run, params: str(params["location"]).replace("{month}", month(dag_run, params)),
+            "location": location,
         }
 
-    def spoken_words_macros(self) -> dict[str, Callable[..., str]]:
+    def spoken_words_macros(self, form: Collection[str]) -> dict[str, Callable[..., str]]:
         """Macros of a spoken-words harvest, of ``(dag_run, params)``.
 
         As `harvest_macros`, but ``location`` and ``source_version`` fall back on ``config/sources.yaml``; ``sealed`` takes a
         stage as well and gives its folders in the months sealed before, a line each.
         """
         assert isinstance(self.language, SpokenLanguage)
-        language, month = self.language, keys.batch_key
+        language, month = self.language, _only(form, keys.batch_key)
 
         def source(dag_run: Any, params: Mapping[str, Any], field: str) -> str:
             if params["location"]:
                 return str(params[field])
             return str(params[field]) or release_of(self.settings.config, month(dag_run, params), language)[field]
 
+        def location(dag_run: Any, params: Mapping[str, Any]) -> str:
+            _warn_if_not_over(month(dag_run, params), "common_voice")
+            return self._there(source(dag_run, params, "location"))
+
         def sealed(dag_run: Any, params: Mapping[str, Any], stage: str) -> str:
             return "\n".join(releases.sealed_folders(*self._place, stage, month(dag_run, params)))
 
         return {
-            **self.harvest_macros(),
-            "location": lambda dag_run, params: source(dag_run, params, "location"),
+            **self.harvest_macros(form),
+            "location": location,
             "source_version": lambda dag_run, params: source(dag_run, params, "version"),
             "sealed": sealed,
         }
 
-    def release_macros(self) -> dict[str, Macro]:
+    def release_macros(self, form: Collection[str]) -> dict[str, Macro]:
         """Macros of ``(dag_run, params)``: ``version``, ``month``; ``work``, ``clips``, ``reports`` (URIs); and of its parent.
 
         ``seal`` is empty for a version made by hand; ``parent`` (a version) and ``parent_index`` for the first release.
         """
-        version = keys.release_version
+        version = _only(form, keys.release_version)
 
         def seal(dag_run: Any, params: Mapping[str, Any]) -> str:
             wanted = version(dag_run, params)
@@ -112,9 +130,51 @@ class Pipeline:
         kwargs["pods"] = self.language.pods
         return StageOperator(image=image, stage=name, base=f"{base}/{task_id}", stage_params=stage_params, **kwargs)
 
+    def _there(self, location: str) -> str:
+        """A location as it is.
+
+        Raises:
+            AirflowFailException: it is relative, and is not there, or there is nothing that it could be relative to.
+        """
+        if not location or location.startswith("/") or "://" in location:
+            return location
+        if self.settings.runner != "process":
+            raise AirflowFailException(f"location {location} is relative, but stages run in containers: give all of it, or a URI")
+        if not (REPO / location).exists():
+            raise AirflowFailException(f"location {location}: there is no such folder or file in {REPO}, which it is relative to")
+        return location
+
     @property
     def _place(self) -> tuple[str, str, str]:
         return self.settings.root, self.dataset, self.language.code
+
+
+def _only(form: Collection[str], key: Macro) -> Macro:
+    """The key of a run whose parameters are all in the form."""
+
+    def checked(dag_run: Any, params: Mapping[str, Any]) -> str:
+        keys.check_names(params, form)
+        return key(dag_run, params)
+
+    return checked
+
+
+LATE = {
+    "internet_archive": "what the archive still gets in it is found only by the next months, which search some before again",
+    "folder": "what is still put there is found only by a later month that harvests the same folder",
+    "common_voice": "a release that still comes has to be given to a later month",
+}
+"""Source → what a harvest of the month that it is does not get."""
+
+
+def _warn_if_not_over(month: str, source: str) -> None:
+    if month == keys.this_month():
+        log.warning("%s is not over, and is sealed now: %s.", month, LATE[source])
+
+
+def language_to_run() -> str:
+    """The language of the task that this process was started for; empty where Airflow reads all DAGs."""
+    return (get_parsing_context().dag_id or "").rpartition("__")[2]
 
 
 def release_form(language: Language | SpokenLanguage, own: Mapping[str, Param] | None = None) -> dict[str, Param]:

@@ -1,6 +1,7 @@
 """A local Airflow: scheduler, DAG processor, triggerer and API server, in one session that starts and stops as a whole.
 
-``python -m scripts.server start --port 8080`` returns when Airflow is healthy; ``stop`` ends all its processes.
+``python -m scripts.server start --port 8080`` returns when Airflow is healthy; ``stop`` ends all its processes; ``airflow …``
+is Airflow's own command line in the environment of the server that runs.
 State lies in ``.airflow/`` (``SPEECHMILL_AIRFLOW_HOME``): SQLite, logs, and ``server.json``, which names the session.
 """
 
@@ -18,6 +19,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from scripts.api import Api, ApiError, free_port
 
@@ -66,6 +68,7 @@ def environment(home: Path, port: int, extra: Mapping[str, str]) -> dict[str, st
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": str(max(2, len(os.sched_getaffinity(0)))),  # 32 would fork 32 idle workers
+        "AIRFLOW__CORE__MAX_MAP_LENGTH": "10000",  # shards of a run, 1024 by default; containers/airflow/Dockerfile has it too
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "password.json"),
         "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt"],  # scheduler and API server must share it
@@ -206,6 +209,17 @@ def members(session: int) -> list[int]:
     return found
 
 
+def airflow(arguments: list[str]) -> NoReturn:
+    """Become Airflow's command line, with the very environment that the running server was given."""
+    server = running()
+    if server is None:
+        sys.exit("No Airflow is running: `make serve` first.")
+    given = Path(f"/proc/{server.session}/environ").read_text().split("\0")
+    env = {**os.environ, **dict(line.split("=", 1) for line in given if "=" in line)}
+    os.chdir(REPO)
+    os.execve(AIRFLOW, ["airflow", *arguments], env)
+
+
 def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         try:
@@ -217,8 +231,10 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 def main() -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(prog="python -m scripts.server", description="A local Airflow.")
-    parser.add_argument("what", choices=["start", "stop", "status"])
+    parser.add_argument("what", choices=["start", "stop", "status", "airflow"])
     parser.add_argument("--port", type=int, default=8080)
+    if sys.argv[1:2] == ["airflow"]:  # what follows is Airflow's to parse
+        airflow(sys.argv[2:])
     args = parser.parse_args()
     if args.what == "stop":
         print("Airflow is stopped." if stop() else "No Airflow was running.")

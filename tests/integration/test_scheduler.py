@@ -59,7 +59,7 @@ def test_a_backfill_of_three_months_makes_three_batches_and_no_release(world: Wo
     releases = len(world.api.runs(RELEASE))
     body = {
         "dag_id": HARVEST, "from_date": "2025-01-01T00:00:00Z", "to_date": "2025-03-31T00:00:00Z", "run_backwards": False,
-        "dag_run_conf": {}, "max_active_runs": 3, "reprocess_behavior": "none",
+        "dag_run_conf": {}, "max_active_runs": 1, "reprocess_behavior": "none",
     }  # fmt: skip
     world.api.call("POST", "/backfills", body)
     world.until(lambda: sum(run["run_type"] == "backfill" for run in world.api.runs(HARVEST)) == 3)

@@ -46,7 +46,8 @@ def test_what_a_sealed_month_holds_is_not_taken_again_and_a_month_without_a_rele
 
 def test_a_dry_run_of_a_backfill_says_its_months_and_touches_no_run(world: World) -> None:
     before = {dag_id: {r["dag_run_id"]: r["state"] for r in world.api.runs(dag_id)} for dag_id in (SPOKEN, SPOKEN_RELEASE)}
-    argv = ["backfill", "create", "--dag-id", SPOKEN, "--from-date", "2025-05-01", "--to-date", "2025-07-31", "--dry-run"]
+    dates = ["--from-date", "2025-05-01", "--to-date", "2025-07-31", "--max-active-runs", "1"]
+    argv = ["backfill", "create", "--dag-id", SPOKEN, *dates, "--dry-run"]
     extra = {"COLUMNS": "200", "SPEECHMILL_ROOT": world.root.as_uri(), "SPEECHMILL_CONFIG": str(world.root.parent / "config")}
     env = server.environment(Path(world.airflow.home), world.airflow.port, extra)
     done = subprocess.run([server.AIRFLOW, *argv], cwd=server.REPO, env=env, capture_output=True, text=True, check=False)

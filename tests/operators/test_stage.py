@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from operators import paths, stage
-from operators.runners import ProcessRunner
+from operators.runners import Exit, ProcessRunner, StageCall
 from operators.settings import Settings
 from operators.stage import StageOperator
 
@@ -46,6 +46,23 @@ def test_returns_the_receipt_and_pushes_the_output(context: dict[str, Any], tmp_
 def test_returns_what_can_be_mapped_over(context: dict[str, Any], tmp_path: Path) -> None:
     assert make(tmp_path, returns="shards").execute(context) == []
     assert make(tmp_path, returns="word", from_run=["word"]).execute(context) == "hello", "of the metrics too"
+
+
+@pytest.mark.parametrize(("field", "larger"), [("shard_hours", "raise Hours in a shard .shard_hours., or "), ("word", "")])
+def test_more_than_airflow_maps_over_is_final_and_says_what_to_raise(
+    context: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, larger: str
+) -> None:
+    operator = make(tmp_path, returns="shards", from_run=[field])
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    receipt = {"output": "file:///w/a", "shards": [f"file:///w/a#{n:05}" for n in range(3)], "metrics": {}}
+    monkeypatch.setattr(stage.objects, "read_json", lambda _uri: receipt)
+    call, context["shard"] = StageCall("echo", "echo", [], ""), ""
+    words = f"^3 shards, but Airflow maps over 2 at most: {larger}raise AIRFLOW__CORE__MAX_MAP_LENGTH, for"
+    with pytest.raises(AirflowFailException, match=words):
+        operator._finish(context, call, Exit(0, ""))
+    assert not context["ti"].pushed
+    receipt["shards"].pop()  # type: ignore[attr-defined]
+    assert operator._finish(context, call, Exit(0, "")) == receipt["shards"]
 
 
 def test_run_parameters_keep_their_types_and_empty_ones_are_left_out(context: dict[str, Any], tmp_path: Path) -> None:

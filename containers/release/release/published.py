@@ -61,7 +61,10 @@ def parent_of(p: ReleaseParams, package: Input) -> dict[str, str] | None:
     if not store.exists(path):
         raise StageError(f"{uri}: the parent release is not published (no release.json)")
     if Input.parse(join(uri, "index"), raw_allowed=False).digest != given:
-        raise StageError(f"package was not given {uri}/index as parent=; package again")
+        raise StageError(
+            f"package was not given {uri}/index as parent=: {p.parent} was published since this release was packed. "
+            "Clear `split` with its downstream tasks; approval is asked for again"
+        )
     return {"version": p.parent, "sha256": hashlib.sha256(store.read_bytes(path)).hexdigest()}
 
 

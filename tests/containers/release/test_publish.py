@@ -274,7 +274,7 @@ def test_a_wrong_parent_is_refused(warehouse: Warehouse):
     inputs = [str(got[s].output) for s in ("collect", "split", "package")] + [warehouse.clusters(got["collect"])]
     for parent, message in (
         ("2025.12", "not published"),
-        ("2026.01", "package was not given"),
+        ("2026.01", "2026.01 was published since this release was packed. Clear `split` with its downstream tasks"),
         ("2026.02", "is not before 2026.01.1"),
     ):
         with pytest.raises(StageError, match=message):

@@ -14,14 +14,30 @@ def published(root: str, dataset: str, language: str) -> list[str]:
 
 
 def sealed_folders(root: str, dataset: str, language: str, stage: str, before: str) -> list[str]:
-    """Folders of a stage (``<image>.<stage>``) in the batches sealed for months before one, oldest month first."""
-    found = []
-    for key in sorted(objects.children(paths.batches(root, dataset, language), "batch.json")):
-        if re.fullmatch(keys.KEY, key) and key < before:
-            seal = objects.read_json(paths.seal(root, dataset, language, key))
-            folder = paths.batch(root, dataset, language, key)
-            found += [e["path"] if "://" in e["path"] else f"{folder}/{e['path']}" for e in seal["stages"].get(stage, [])]
-    return found
+    """Folders of a stage (``<image>.<stage>``) in the batches sealed for months before one, oldest month first.
+
+    If that one is sealed itself: only those that its ``ingest.voices`` took as ``known``. A month before it that was sealed later
+    changes nothing in it, so that its rerun finds all as it was.
+    """
+    place = root, dataset, language
+    sealed = [k for k in sorted(objects.children(paths.batches(*place), "batch.json")) if re.fullmatch(keys.KEY, k)]
+    found = [uri for key in sealed if key < before for uri in _folders(*place, key, stage)]
+    made = [f"{uri}/_SUCCESS.json" for uri in _folders(*place, before, "ingest.voices")] if before in sealed else []
+    if not made or not all(map(objects.exists, made)):
+        return found
+    taken = {_name(i["uri"]) for uri in made for i in objects.read_json(uri)["inputs"] if i["role"] == "known"}
+    return [uri for uri in found if _name(uri) in taken]
+
+
+def _folders(root: str, dataset: str, language: str, key: str, stage: str) -> list[str]:
+    """A stage's folders in a sealed batch."""
+    seal, folder = objects.read_json(paths.seal(root, dataset, language, key)), paths.batch(root, dataset, language, key)
+    return [e["path"] if "://" in e["path"] else f"{folder}/{e['path']}" for e in seal["stages"].get(stage, [])]
+
+
+def _name(uri: str) -> str:
+    """The last part of a stage's folder: its fingerprint."""
+    return uri.rpartition("/")[2]
 
 
 def parent_of(root: str, dataset: str, language: str, version: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast, get_type_hints
 
 import yaml
 
@@ -140,17 +140,25 @@ def load_languages(config: Path, dataset: str, *, usable: bool = False, only: st
 
 def read_entries(path: Path, dataset: str, entries: Mapping[Any, Any], kind: type[L], *, usable: bool, only: str) -> list[L]:
     """The entries of a section of ``languages.yaml``; see `load_languages`."""
-    languages = []
+    languages, bad = [], []
     for code, entry in entries.items():
         if only and str(code) != only:
             continue
         try:
             languages.append(_entry(path, dataset, code, entry, kind))
         except RegistryError as error:
-            if only or not usable:
-                raise
-            log.warning("left out: %s", error)
+            bad.append(str(error))
+    if bad and (only or not usable):
+        raise RegistryError("\n".join(bad))
+    for line in bad:
+        log.warning("left out: %s", line)
     return languages
+
+
+PLAIN: Mapping[Any, tuple[tuple[type, ...], str]] = {
+    str: ((str,), "a text"), int: ((int,), "a whole number"), float: ((int, float), "a number"),
+}  # fmt: skip
+"""Type of a field → what YAML may give for it."""
 
 
 def _entry(path: Path, dataset: str, code: Any, entry: Any, kind: type[L]) -> L:
@@ -161,8 +169,13 @@ def _entry(path: Path, dataset: str, code: Any, entry: Any, kind: type[L]) -> L:
         raise RegistryError(f"{path}: {dataset}.{code} has unknown fields {sorted(unknown)}; known: {sorted(known)}")
     try:
         language: L = cast(Any, kind)(code=str(code), **entry)
+        for name, hint in get_type_hints(kind).items():
+            if name in entry and hint in PLAIN:
+                kinds, expected = PLAIN[hint]
+                _expect(type(entry[name]) in kinds, f"{code}.{name} {entry[name]!r}", expected)
         policy = path.parent / "policies" / f"{language.policy}.yaml"
         _expect(policy.is_file(), f"{code}.policy '{language.policy}'", f"a file {policy}")
+        load_policy(path.parent, language.policy)
     except (RegistryError, TypeError) as error:
         raise RegistryError(f"{path}: {dataset}.{error}") from error
     return language

@@ -169,7 +169,7 @@ LATE = {
 
 def _warn_if_not_over(month: str, source: str) -> None:
     if month == keys.this_month():
-        log.warning("%s is not over, and is sealed now: %s.", month, LATE[source])
+        log.warning("%s is not over, and is sealed now: %s.", month, LATE.get(source, LATE["folder"]))
 
 
 def language_to_run() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ LANGUAGES = """
 peoples_speech:
   en: {name: English, since: "2026.01"}
   xx: {name: Broken, since: "2026.01", recognizer: nobody}
+  zz: {name: Broken, since: "2026.01", location: 5}
 spoken_words:
   ru: {name: Russian}
   xx: {name: Broken, pliicy: spoken_words}
   yy: {name: Broken too, policy: not_there}
+  zz: {name: Broken, shard_clips: 2.5}
+  pp: {name: Broken, policy: no_yaml}
 """
 FILES = ("peoples_speech_harvest", "peoples_speech_release", "spoken_words_harvest", "spoken_words_release")
 
 
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "policies").symlink_to(REPO / "config/policies")
+    shutil.copytree(REPO / "config/policies", tmp_path / "policies")
+    (tmp_path / "policies/no_yaml.yaml").write_text("a: [")
     (tmp_path / "languages.yaml").write_text(LANGUAGES)
     monkeypatch.setenv("SPEECHMILL_CONFIG", str(tmp_path))
 
@@ -41,7 +46,9 @@ def test_the_other_languages_keep_their_dags_and_the_bad_entry_is_an_import_erro
     bag: Any = DagBag(dag_folder=str(REPO / "dags"))
     assert sorted(bag.dags) == [f"{file}__{'en' if file.startswith('peoples') else 'ru'}" for file in FILES]
     assert [Path(file).name for file in bag.import_errors] == ["registry.py"]
-    assert "xx.recognizer 'nobody'" in next(iter(bag.import_errors.values()))
+    said = next(iter(bag.import_errors.values()))
+    wrong = ("xx.recognizer", "zz.location 5", "xx has unknown", "yy.policy 'not_there'", "zz.shard_clips 2.5", "no_yaml")
+    assert [part for part in wrong if part not in said] == []
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -56,6 +63,6 @@ def test_a_task_reads_its_own_entry_and_that_one_strictly(file: str, monkeypatch
 
 
 def test_a_policy_that_is_not_there_is_named(tmp_path: Path) -> None:
-    (tmp_path / "languages.yaml").write_text(LANGUAGES.replace("recognizer: nobody", "").replace("pliicy", "policy"))
+    (tmp_path / "languages.yaml").write_text(LANGUAGES)
     with pytest.raises(RegistryError, match="yy.policy 'not_there'"):
         runpy.run_path(str(REPO / "dags/registry.py"))

@@ -72,8 +72,7 @@ def snr_db(samples: Samples, speech: Ranges) -> float | None:
         return None
     if np.ptp(samples[~mask]) == 0:
         return None
-    power = np.square(samples - np.mean(samples, dtype=np.float64))
-    noise, mixture = float(power[~mask].mean()), float(power[mask].mean())
+    noise, mixture = (float(np.var(samples[part], dtype=np.float64)) for part in (~mask, mask))
     return 10 * math.log10(max((mixture - noise) / noise, 0.01))
 
 

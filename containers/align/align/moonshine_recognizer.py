@@ -38,8 +38,8 @@ REPEATS, REPEATED_WORDS, LONGEST_PHRASE = 3, 9, 24
 """A phrase of up to so many words that comes so often in a row, and is so many words in all, is the decoder in a loop: where it
 understands nothing it may write one sentence until it has to stop."""
 SHORTEST_HALF = 3 * RATE
-"""Samples; a piece in whose words it loops, or in which it hears none (of clean speech, too, it may write nothing at all), is
-heard again in two halves, unless they are shorter."""
+"""Samples; a piece in whose words it loops, or in which it hears none (of clean speech, too, it may write nothing at all; this
+only once, for music has none either), is heard again in two halves, unless they are shorter."""
 PAD = 4800
 """Samples of silence put around what is decoded. Of 31 clips under 3 s (tuning side) the mean CER falls from 9.2 to 5.7 %:
 without it a short clip may be written down twice."""
@@ -48,15 +48,15 @@ without it a short clip may be written down twice."""
 class MoonshineDecoder:
     """See `align.recognizer.Decoder`."""
 
-    def transcribe(self, samples: NDArray[np.float32]) -> list[str]:
-        """Words heard, in the spoken form that transcripts have."""
+    def transcribe(self, samples: NDArray[np.float32], halved: bool = False) -> list[str]:
+        """Words heard, in the spoken form that transcripts have. ``halved``: it is half of a piece that was heard before."""
         if len(samples) < SHORTEST:
             return []
         words = spoken(_text(_tokens(np.pad(samples, PAD))))
-        if len(samples) < 2 * SHORTEST_HALF or (words and not loops(words)):
+        if len(samples) < 2 * SHORTEST_HALF or (not loops(words) if words else halved):
             return words
         middle = _quietest(samples)
-        return self.transcribe(samples[:middle]) + self.transcribe(samples[middle:])
+        return self.transcribe(samples[:middle], True) + self.transcribe(samples[middle:], True)
 
     def hear(self, samples: NDArray[np.float32]) -> list[HeardWord]:
         """Words with their times. A word that alignment leaves out lies evenly between its neighbours; its score is None."""

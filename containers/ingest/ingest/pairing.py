@@ -238,7 +238,7 @@ def _by_name(
     for found in (_words(caption.name), _words(PurePosixPath(caption.name).name)):
         for cut in range(len(found), 0, -1):
             if not _is_tail(found[cut:]):
-                if cut < len(found) and _is_region(found[cut], found[cut - 1]) and _is_tail(found[cut - 1 :]):
+                if cut < len(found) and found[cut] in _SCRIPTS | _AREAS and _is_tail(found[cut - 1 :]):
                     continue
                 break
             names = list(dict.fromkeys(by_words.get(found[:cut], ())))
@@ -274,8 +274,8 @@ def _last_language(tail: Sequence[str]) -> str | None:
     for i in range(len(tail) - 1, -1, -1):
         if tail[i] in _CAPTION_WORDS:
             continue
-        if i > 1 and tail[i - 1] in _SCRIPTS and _is_region(tail[i - 1], tail[i - 2]):
-            return bcp47("-".join(tail[i - 2 : i + 1])) or bcp47(f"{tail[i - 2]}-{tail[i - 1]}")
+        if i > 1 and tail[i - 1] in _SCRIPTS and (whole := bcp47("-".join(tail[i - 2 : i + 1]))):
+            return whole
         before = tail[i - 1] if i else None
         return bcp47(f"{before}-{tail[i]}") if _is_region(tail[i], before) else _tag(tail[i])
     return None

@@ -17,7 +17,7 @@ SCORES = frozenset(c.name for c in SEGMENTS.columns if str(c.type) == "double")
 
 LICENSE_FAMILIES = ("by", "by-sa", "cc0", "pd", "us-gov")
 
-TAKEDOWN = re.compile(r"[0-9a-f]{64}|[a-z][a-z0-9_]*:(?!//)\S(.*\S)?")
+TAKEDOWN = re.compile(r"[0-9a-f]{64}|[a-z][a-z0-9_]*:(?!//).*\S.*")
 """What an entry of ``takedowns`` can be: a recording_id, ``<source>:<identifier>``, or an item_id."""
 
 

@@ -127,7 +127,7 @@ def _build(
     own = [(made[s].success or {})["ledger"] for s in ("release.collect", "release.split")]
     ledger = release_ledger({pin["key"]: pin["ledger"] for pin in pins}, own, split["metrics"]["kept"])
     figures = collect_figures(ctx.rows("release_segments", columns=CARD_COLUMNS))
-    warnings = tuple(dict.fromkeys([*split["metrics"]["warnings"], *p.warnings]))  # the gate repeats those of `split`
+    warnings = tuple(dict.fromkeys([*split["metrics"].get("warnings", ()), *p.warnings]))  # the gate repeats those of `split`
 
     sums = {row["path"]: row["sha256"] for row in shards}
     copy_index(made["release.package"], folder / "index")

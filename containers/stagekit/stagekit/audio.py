@@ -26,9 +26,9 @@ BLOCK_SAMPLES = 30 * SAMPLE_RATE
 """Samples per block of :meth:`Pcm.blocks`."""
 
 FAINT = 1036
-"""-30 dBFS. The first channel alone is taken for a mixdown whose root mean square is smaller, if that is …"""
+"""-30 dBFS. The first of two channels alone is taken for a mixdown whose root mean square is smaller, if that is …"""
 CANCELLED_DB = 12.0
-"""… so far under the channel's: two channels of opposite sign cancel, but for what a lossy codec leaves of them."""
+"""… so far under the channel's: channels of opposite sign cancel, but for what a lossy codec leaves of them."""
 LOOKED_AT = 120
 """Blocks, spread evenly, in which that is measured."""
 
@@ -163,7 +163,7 @@ def open_pcm(uri: str | Path, scratch: str | Path | None = None) -> Iterator[Pcm
             raise AudioError("file is empty (0 bytes)")
         said = _decode(path, raw.name)
         samples = _samples(raw.name)
-        if samples is not None and (level := _rms(samples)) < FAINT:
+        if samples is not None and (level := _rms(samples)) < FAINT and probe(path).channels == 2:
             of_first = _decode(path, other.name, "-af", "pan=mono|c0=c0")
             alone = _samples(other.name)
             if alone is not None and _rms(alone) > level * 10 ** (CANCELLED_DB / 20):

@@ -152,8 +152,10 @@ def test_a_word_that_was_heard_needs_less_of_the_sound() -> None:
 
 def test_a_word_that_was_not_heard_is_not_believed_for_its_neighbours_alone() -> None:
     words, spans = [f"w{i}" for i in range(9)], [(i, i + 1) for i in range(9)]
-    for score, anchored, believed in ((-2.6, False, False), (-2.4, False, True), (-2.6, True, True)):
-        row = [place(i, i * 0.4, score if i == 4 else 1.0, anchored=anchored or i != 4, length=0.1) for i in range(9)]
+    for others, score, anchored, believed in (
+        (1.0, -3.1, False, False), (1.0, -2.9, False, True), (1.0, -3.1, True, True), (-0.5, -4.4, False, True),
+    ):  # fmt: skip
+        row = [place(i, i * 0.4, score if i == 4 else others, anchored=anchored or i != 4, length=0.1) for i in range(9)]
         runs, refused = accept(row, words, spans, (-1.7, -3.7), 3)
         assert ("w4" in [w.word for run in runs for w in run]) == believed == (not refused)
 

@@ -139,9 +139,8 @@ def test_a_package_that_is_not_the_expected_one_is_refused(tmp_path: Path, monke
     assert not list((tmp_path / "models").rglob("*.onnx"))
 
 
-@pytest.mark.parametrize("written", ["of the town " * 9, ""])
-def test_a_decoder_in_a_loop_or_without_a_word_hears_again_in_halves(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
-    """Planted: it writes one phrase without end, or nothing, wherever it gets more than six seconds."""
+def test_a_decoder_in_a_loop_hears_again_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: it writes one phrase without end wherever it gets more than six seconds."""
     lengths: list[int] = []
 
     def tokens(samples: NDArray[np.float32]) -> list[int]:
@@ -149,13 +148,31 @@ def test_a_decoder_in_a_loop_or_without_a_word_hears_again_in_halves(monkeypatch
         return [0] if lengths[-1] > 6 * SAMPLE_RATE else [len(lengths)]
 
     monkeypatch.setattr(moonshine_recognizer, "_tokens", tokens)
-    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: written if ids == [0] else f"piece {ids[0]:x}")
+    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: "of the town " * 9 if ids == [0] else f"piece {ids[0]:x}")
     samples = np.ones(12 * SAMPLE_RATE, np.float32)
     samples[5 * SAMPLE_RATE : 5 * SAMPLE_RATE + 1600] = 0  # where the first cut belongs
     heard = moonshine_recognizer.MoonshineDecoder().transcribe(samples)
     assert lengths[:2] == [12 * SAMPLE_RATE, 5 * SAMPLE_RATE + 800]
     assert "town" not in heard and heard.count("piece") == len(lengths) - lengths.count(12 * SAMPLE_RATE) - 1
     assert sum(lengths[1:2] + lengths[3:]) == 12 * SAMPLE_RATE, "every sample is heard once in the end"
+
+
+@pytest.mark.parametrize(("longest_s", "heard", "times"), [(8, ["piece", "piece"], 3), (6, ["piece"], 3), (0, [], 3)])
+def test_a_decoder_that_writes_nothing_hears_again_in_halves_once(
+    monkeypatch: pytest.MonkeyPatch, longest_s: int, heard: list[str], times: int
+) -> None:
+    """Planted: it writes nothing of what is longer. The halves have 5.05 and 6.95 s."""
+    lengths: list[int] = []
+
+    def tokens(samples: NDArray[np.float32]) -> list[int]:
+        lengths.append(len(samples) - 2 * moonshine_recognizer.PAD)
+        return [lengths[-1]]
+
+    monkeypatch.setattr(moonshine_recognizer, "_tokens", tokens)
+    monkeypatch.setattr(moonshine_recognizer, "_text", lambda ids: "piece" if ids[0] <= longest_s * SAMPLE_RATE else "")
+    samples = np.ones(12 * SAMPLE_RATE, np.float32)
+    samples[5 * SAMPLE_RATE : 5 * SAMPLE_RATE + 1600] = 0
+    assert moonshine_recognizer.MoonshineDecoder().transcribe(samples) == heard and len(lengths) == times
 
 
 def test_what_stays_a_loop_in_the_shortest_piece_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

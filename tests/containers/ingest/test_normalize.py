@@ -97,7 +97,13 @@ def test_english(text: str, spoken: str) -> None:
          "pages three to five"),
         ("word - 15, word-15, -- 15, word--15, page -5-", "word fifteen word fifteen fifteen word fifteen page five"),
         ("B-52, an F -16, COVID-19, Covid -19", "b fifty two an f sixteen covid nineteen covid nineteen"),
-        ("the Apollo -11, in Moscow -20°C, At -20", "the apollo eleven in moscow minus twenty degrees celsius at minus twenty"),
+        ("the Apollo -11, in Moscow -20°C, At -20", "the apollo eleven in moscow minus twenty degrees celsius at twenty"),
+        ("mid -19th century, the mid -1990s", "mid nineteenth century the mid nineteen nineties"),
+        ("is -1/2, Tuesday -9:30 am, We met -3 June", "is one half tuesday nine thirty a m we met the third of june"),
+        ("type -2 diabetes, page -5, open 9 am -5 pm", "type two diabetes page five open nine a m five p m"),
+        ("to -15 degrees, 1990^2", "to minus fifteen degrees nineteen ninety two"),
+        ("call 250-1230", "call two five zero one two three zero"),
+        ("Mount St. His name", "mount saint his name"),
         ("minus -5, negative −5", "minus five negative five"),
     ],
 )  # fmt: skip
@@ -177,7 +183,8 @@ def test_figures_with_marks(text: str, spoken: str) -> None:
         ("cy", "Mae 5", "mae pump"),
         ("xx", "Foo 5% bar", "foo 5 bar"),
         ("de", "Es fiel auf −15 Grad, auf -20 °C", "es fiel auf minus fünfzehn grad auf minus zwanzig grad celsius"),
-        ("fr", "R&B à -5", "r et b à moins cinq"),
+        ("fr", "R&B à −5, la -2e édition", "r et b à moins cinq la deuxième édition"),
+        ("de", "Typ -2 fiel auf -3,5 Grad", "typ zwei fiel auf minus drei komma fünf grad"),
     ],
 )
 def test_other_languages(language: str, text: str, spoken: str) -> None:

@@ -78,6 +78,8 @@ def test_the_audio_that_lost_least_is_taken(files, taken):
         ("talk.mp4", ["talk.zh-Hans.vtt"], "en", None),
         ("talk.mp4", ["talk_zh-hans.vtt"], "en", None),
         ("talk_hans.mp4", ["talk_hans.vtt"], "en", "talk_hans.vtt"),
+        ("talk.mp4", ["talk.zh-Hans-en.srt"], "en", "talk.zh-Hans-en.srt"),
+        ("talk.mp4", ["talk_in_us.srt"], "en", "talk_in_us.srt"),
     ],
 )
 def test_names_are_compared_as_people_write_them(audio, captions, language, taken):

@@ -91,6 +91,8 @@ def test_a_source_that_cannot_tell_of_changes_is_always_looked_at(tmp_path: Path
         ({"license_evidence": ""}, "no value in column license_evidence"),
         ({"source": "folder"}, "column source is 'folder'"),
         ({"item_id": "a.mp3"}, "column item_id must be 'catalogue:a/<audio file>'"),
+        ({"claimed_duration_s": float("nan")}, "column claimed_duration_s is nan: seconds, or None"),
+        ({"claimed_duration_s": -5.0}, "column claimed_duration_s is -5.0"),
         ({"audio_bytes": "12"}, "column audio_bytes is '12', the table has int64"),
     ],
 )  # fmt: skip

@@ -61,6 +61,13 @@ def test_what_a_codec_leaves_of_channels_that_cancel_each_other_is_not_taken(tmp
     assert np.std(inverted) == pytest.approx(np.std(alone), rel=0.1)
 
 
+def test_of_many_channels_the_first_is_never_taken_alone(tmp_path):
+    loud_first = "pan=5.1|c0=0.2*c0|c1=0*c0|c2=0.02*c0|c3=0*c0|c4=0*c0|c5=0*c0"
+    mixed = audio.decode(tone(tmp_path / "a.wav", "-af", loud_first))
+    first = audio.decode(tone(tmp_path / "b.wav", "-af", "pan=mono|c0=0.2*c0"))
+    assert np.std(mixed) < 0.5 * np.std(first)
+
+
 def test_a_faint_recording_is_mixed_all_the_same(tmp_path):
     left = audio.decode(tone(tmp_path / "left.wav", "-af", "pan=stereo|c0=0.01*c0|c1=0*c0"))
     both = audio.decode(tone(tmp_path / "both.wav", "-af", "pan=stereo|c0=0.01*c0|c1=0.01*c0"))

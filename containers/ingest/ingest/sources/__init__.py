@@ -8,6 +8,7 @@ that a source holds comes out once: as an :class:`Item`, or as a :class:`Rejecti
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,8 @@ def checked(item: Item, source: str) -> Item:
         raise StageError(f"{where}: no value in column {', '.join(lacking)}")
     if other := [c.name for c in ITEMS.columns if row[c.name] is not None and not isinstance(row[c.name], KINDS[str(c.type)])]:
         raise StageError(f"{where}: column {other[0]} is {row[other[0]]!r}, the table has {ITEMS.schema.field(other[0]).type}")
+    if row["claimed_duration_s"] is not None and not 0 <= row["claimed_duration_s"] < math.inf:
+        raise StageError(f"{where}: column claimed_duration_s is {row['claimed_duration_s']!r}: seconds, or None if unknown")
     if row["source"] != source:
         raise StageError(f"{where}: column source is {row['source']!r}")
     if not row["item_id"].startswith(begin := f"{source}:{row['identifier']}/"):

@@ -144,7 +144,8 @@ def _abbreviation(raw: str, lowered: str, start: int, end: int, dotted: bool, t:
 def _street(before: str, t: _Text, end: int) -> bool:
     """Whether a name before 'St.' is a street's: a number is with it ('3rd', '12 Elm'), or what follows is no saint's name."""
     numbered = regex.search(r"\d(?:st|nd|rd|th)?[ \u00a0]$|\d+[ \u00a0](?:\p{Lu}\p{L}*[ \u00a0])+$", before[-60:])
-    return bool(numbered) or t.after(end, _AFTER_STREET)
+    other = regex.search(r"\b(?:Mount|Mont|Fort|Port|Lake|Saint)[ \u00a0]$", before)
+    return bool(numbered) or (t.after(end, _AFTER_STREET) and not other)
 
 
 def _roman(raw: str, start: int, end: int, t: _Text, *, named: bool = False) -> tuple[str, ...] | None:

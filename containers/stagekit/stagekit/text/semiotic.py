@@ -26,21 +26,22 @@ _ORDINALS = {
 }
 _INITIALS = {"en": r"|\bPh\.D\b\.?", "de": r"|\b(?:[zZ]\.[ ]B|[dD]\.[ ]h|[uU]\.[ ]a)\.(?!\p{L})"}
 """Initials that are not single letters with a dot each, without a blank."""
-_DESIGNATION = r"\b\p{Lu}{1,12}[ ]|[\p{Ll}\d][ ]\p{Lu}\p{L}{0,20}[ ]|\b(?i:covid)[ ]"
 _MINUS = (
-    r"(?<!\b(?i:minus|negative|moins|menos|meno)[ ])(?:(?<![\w)])−|(?<![\w)][ ]?)(?<!-)-"
-    r"|(?<=\w\)?[ ])(?<!\d\w{0,12}\)?[ ])(?<!%s)-(?!\d+-(?!\p{L})))(?=\d)"
+    r"(?<!\b(?i:minus|negative|moins|menos|meno)[ ])(?:(?<![\w)])−|(?<![\w)][ ]?)(?<!-)-|(?<=\w\)?[ ])(?<!\d\w{0,12}\)?[ ])-%s)"
+    r"(?=\d)(?!\d[\d,]*(?:(?i:st|nd|rd|th|s|ers?|e)\b|['’]s|[/⁄:^]\d))"
 )
-_MINUS_FIGURE, _MINUS_UNIT = _MINUS % _DESIGNATION, _MINUS % r"(?!)"
-"""U+2212 where no word or bracket touches it. A hyphen too ('fell to -15'), unless a number stands before ('3 -5') or what may
-be a designation ('the F -16', 'the Apollo -11'; not before a unit), or it is a dash ('word--15') or encloses ('page -5-')."""
+_OF_DEGREES = r"degrees?|percent|per[ ]cent|points?|Grad|Prozent|degrés?|pour[ ]cent|grados?|por[ ]ciento"
+_MINUS_FIGURE = _MINUS % rf"(?=\d+[.,]\d+(?![.,]?\d)|\d+[ -](?i:{_OF_DEGREES})\b)"
+_MINUS_UNIT = _MINUS % ""
+"""U+2212 where no word or bracket touches it, a hyphen where no word stands before it; after a word it may be a stray one ('type
+-2', 'the -1990s') and counts before a unit, a decimal or degrees alone, unless a number stands before ('3 -5%')."""
 _JOINED = (
     r"(?<![\p{L}\d&'’.-])(?:[A-Z](?:&[A-Z])+|[A-Z]{2,3}&[B-HJ-TV-Z]|[B-HJ-TV-Z]&[A-Z]{2,3})"
     rf"(?:{APOSTROPHE}?s\b|(?![\p{{L}}\d&]))"
 )
 """R&D, AT&T, but not what may be words in capitals: DOG&CAT, YOU&I."""
 _HEIGHT = r"""(?<![\w.,'’′°/:-]|°[ ])(?P<he_f>[1-9])['’′][ ]?(?P<he_i>1[01]|\d)(?:["”″]|''|’’)(?![\p{L}\d])"""
-_POWER = r"(?<![\w.,^-])(?P<po_b>\d{1,9})\^(?P<po_e>\d{1,2})(?![\w^]|[.,]\d)"
+_POWER = r"(?<![\w.,^-])(?P<po_b>\d{1,3})\^(?P<po_e>\d{1,2})(?![\w^]|[.,]\d)"
 
 
 @cache
@@ -69,7 +70,7 @@ def scanner(rules: Rules) -> regex.Pattern[str]:
         "date_num": r"\b(?P<dn_a>\d{1,2})(?P<dn_s>[/.])(?P<dn_b>\d{1,2})(?P=dn_s)(?P<dn_y>[12]\d{3}|\d{2})\b(?![/.]?\d)",
         "money": rf"(?P<mo_c>{money_sign})[ \u00a0]?(?P<mo_n>{n})(?:[ \u00a0-]?(?P<mo_s>(?i:{scales}))\b)?"
         rf"|(?P<mo_n2>{n})(?:[ \u00a0](?P<mo_s2>(?i:{scales})))?[ \u00a0]?(?P<mo_c2>[£€]|\$(?!\d))|(?P<mo_cent>\d{{1,2}})¢",
-        "phone": r"(?<![\d.,-])(?:(?<!\p{L})1[-.](?=\d{3}[-.]\d{3}[-.]))?(?:\(\d{3}\)[ ]?|\d{3}[-. ]|(?!\d\d0-\d{3}0))"
+        "phone": r"(?<![\d.,-])(?:(?<!\p{L})1[-.](?=\d{3}[-.]\d{3}[-.]))?(?:\(\d{3}\)[ ]?|\d{3}[-. ]|(?!\d\d0-\d\d00))"
         r"\d{3}[-.]\d{4}(?![\d-])",
         "height": _HEIGHT if english else r"(?!)",
         "power": _POWER if english else r"(?!)",

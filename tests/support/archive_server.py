@@ -238,10 +238,10 @@ class _Handler(BaseHTTPRequestHandler):
         step = max(1, int(slow.value / 50)) if slow else 1 << 16
         for at in range(0, stop, step):
             block = part[at : min(at + step, stop)]
+            with archive.lock:  # before the client can have it: its test may look as soon as it does
+                archive.served[name] += len(block)
             self.wfile.write(block)
             self.wfile.flush()
-            with archive.lock:
-                archive.served[name] += len(block)
             if slow:
                 time.sleep(1 / 50)
         if cut or drop:

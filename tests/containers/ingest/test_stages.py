@@ -297,8 +297,9 @@ def test_a_fetch_that_is_told_to_stop_does_not_wait_for_its_downloads(tmp_path: 
     argv = command("fetch", tmp_path, {"store": str(tmp_path / "recordings")}, found["output"])
     process = subprocess.Popen(argv, env=ENVIRONMENT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not archive.served["talk/t.mp3"] and time.monotonic() < deadline:
+    while not (arriving := list((tmp_path / "recordings" / ".incoming").rglob("*.part"))) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert arriving
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

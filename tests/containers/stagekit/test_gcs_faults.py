@@ -136,7 +136,7 @@ def test_who_may_not_is_told_at_once(gs: Place, code, message, words):
     ):
         with pytest.raises(StageError, match=words):
             act()
-    assert time.monotonic() - started < 4, "a refusal is not retried"
+    assert time.monotonic() - started < 10, "a refusal is not retried"
 
 
 def test_a_bucket_that_is_not_there_is_named(gs: Place):

@@ -89,7 +89,8 @@ def run(ctx: Context[OutliersParams]) -> None:
                 file.write(sound.vector.astype(np.float16).tobytes())
         if not ids:
             inputs = ", ".join(i.uri for i in ctx.inputs) or "nothing"
-            raise EmptyInput(f"no clips in {inputs}: no word has enough of them, see report.json and min_clips of select")
+            why = "no word has enough of them (min_clips), or none of the own list's is there: see report.json of select"
+            raise EmptyInput(f"no clips in {inputs}: {why}")
         file.flush()
         vectors = np.memmap(file, dtype=np.float16, mode="r", shape=(len(ids), SIZE))
         word, words = _sorted(np.array(numbers), list(names))

@@ -200,7 +200,7 @@ def read_clips(ctx: Context[SplitSpeakersParams], admission: Admission) -> tuple
 
 
 def _matching_nothing(ctx: Context[SplitSpeakersParams], admission: Admission) -> list[str]:
-    """Takedowns that are of nothing: no clip, no sentence of any batch (a clip of it need not be cut now), none released."""
+    """Takedowns that are of nothing: no clip, no sentence or word of any batch (it need not be cut now), none released."""
     left = dict.fromkeys(t for t in admission.policy.takedowns if t not in admission.matched)
     if left:
         for row in ctx.rows("shard_rows", role="parent", columns=["segment_id"]):
@@ -208,10 +208,11 @@ def _matching_nothing(ctx: Context[SplitSpeakersParams], admission: Admission) -
         clips_of: dict[str, list[str]] = {}
         for entry in left:
             clips_of.setdefault(entry.partition("-")[0], []).append(entry)  # a clip_id begins with its sentence's
-        for row in ctx.rows("sentences", columns=["sentence_id", "speaker_id"]):
+        for row in ctx.rows("sentences", columns=["sentence_id", "speaker_id", "tokens"]):
             left.pop(row["speaker_id"], None)
             for entry in clips_of.get(row["sentence_id"], ()):
-                left.pop(entry, None)
+                if all(i.isdecimal() and int(i) < len(row["tokens"]) for i in entry.split("-")[1:]):
+                    left.pop(entry, None)
     return list(left)
 
 

@@ -127,12 +127,14 @@ def test_a_takedown_that_matches_nothing_is_a_warning(tmp_path: Path, capfd: pyt
     away = sentence("go on", b"not cut", "elsewhere", 4.0)
     released = {"segment_id": "f" * 64 + "-3", "digest": "d", "shard": "s"}
     known = ["s1", clips[0]["sentence_id"], clips[5]["clip_id"], "elsewhere", away["sentence_id"] + "-1", released["segment_id"]]
+    wrong = ["nobody", away["sentence_id"] + "-2", away["sentence_id"] + "-0-2", away["sentence_id"] + "-go"]  # of two words
     got = admit(
-        tmp_path, clips, [scores(c, 0.0) for c in clips[:5]], policy=POLICY | {"takedowns": ["nobody", *known]},
+        tmp_path, clips, [scores(c, 0.0) for c in clips[:5]], policy=POLICY | {"takedowns": [*wrong, *known]},
         parent={"rows": [released], "metrics": {}}, sentences=[away],
     )  # fmt: skip
     told = [w for w in got["success"]["metrics"]["warnings"] if w.startswith("takedown")]
-    assert len(told) == 1 and "'nobody'" in told[0] and told[0] in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert len(told) == 4 and all(f"'{entry}'" in line and line in said for entry, line in zip(wrong, told, strict=True))
 
 
 @pytest.mark.parametrize("entry", ["", " s1", "s1\n"])

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class Follower:
                 self.told[name] = (time.monotonic(), line)
         elif state in DONE and self.seen.get(name) != state:
             took = f" in {task['duration']:.0f} s" if task["duration"] else ""
-            self._print(name, {"success": "done", "upstream_failed": "not run"}.get(state, state) + took)
+            self._print(name, {"success": "done", "upstream_failed": "not run"}.get(state, state) + took, task["end_date"])
         self.seen[name] = state
 
     def _why(self, task: dict[str, Any]) -> str:
@@ -96,8 +97,10 @@ class Follower:
         except ApiError:
             return []
 
-    def _print(self, name: str, what: str) -> None:
-        passed = int(time.monotonic() - self.started)
+    def _print(self, name: str, what: str, at: str | None = None) -> None:
+        """``at``: when it happened, ISO 8601; by default now."""
+        ago_s = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() if at else 0.0
+        passed = int(time.monotonic() - self.started - ago_s)
         print(f"  {passed // 60:02d}:{passed % 60:02d}  {name:<24} {what}", flush=True)
 
 

@@ -104,8 +104,10 @@ class Said:
 
 
 def _pieces(prefix: str = "") -> regex.Pattern[str]:
+    # A middle dot is inside a Catalan word (col·legi), and ends a Greek clause (μικρό· ο δρόμος).
+    inside = rf"·(?=\p{{L}})|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}])"
     return regex.compile(
-        rf"(?P<word>{prefix}[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}·{JOINERS}]|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}]))*)"
+        rf"(?P<word>{prefix}[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}{JOINERS}]|{inside})*)"
         r"|(?P<symbol>[\p{Sc}%‰&@#°§+×÷±=<>~^\\€№]|(?<=\d)[-–−/:](?=\d))"
     )
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ingest import segmenters
 from stagekit.tables import Reason
-from stagekit.text.written import APOSTROPHES, IRISH_PREFIX, JOINERS, elided, lower, plain
+from stagekit.text.written import APOSTROPHES, GERSHAYIM, IRISH_PREFIX, JOINERS, elided, lower, plain
 
 MOST_SPELLED = 99
 """Numerals up to here have one reading; 100, 1990 or 2,5 have several, and nobody knows which one was spoken."""
@@ -105,7 +105,7 @@ class Said:
 
 def _pieces(prefix: str = "") -> regex.Pattern[str]:
     # A middle dot is inside a Catalan word (col·legi), and ends a Greek clause (μικρό· ο δρόμος).
-    inside = rf"·(?=\p{{L}})|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}])"
+    inside = rf"·(?=\p{{L}})|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}])|{GERSHAYIM}"
     return regex.compile(
         rf"(?P<word>{prefix}[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}{JOINERS}]|{inside})*)"
         r"|(?P<symbol>[\p{Sc}%‰&@#°§+×÷±=<>~^\\€№]|(?<=\d)[-–−/:](?=\d))"

@@ -93,6 +93,12 @@ def test_a_middle_dot_is_inside_a_word_or_ends_it() -> None:
     )
 
 
+@pytest.mark.parametrize("mark", '״"”')
+def test_a_hebrew_acronym_and_a_letter_with_a_geresh_divide_no_word(mark: str) -> None:
+    assert words(f'צה{mark}ל אמר: "שלום", ג׳ירפה.', {}, "he") == ["צה״ל", "אמר", "שלום", "ג'ירפה"]
+    assert words('He said "go"and"stop".', EN) == ["he", "said", "go", "and", "stop"]
+
+
 def test_nfd_is_nfc() -> None:
     text = "Tiếng Việt được đọc"
     rules = {"letters": "a-zđếệượọ"}

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterator
 
 import regex
 
-APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092"
-"""All become U+0027 between letters."""
+APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092\u05f3"
+"""All become U+0027 between letters, Hebrew's geresh (ג׳ירפה) too."""
+GERSHAYIM = r"(?<=\p{Hebrew})[\"”\u05f4](?=\p{Hebrew})"
+"""Before the last letter of a Hebrew acronym, which is one word (צה״ל); typed as a quotation mark as often as not."""
 JOINERS = "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"
 """No letters: left out of words without dividing them. ZWNJ and ZWJ only say how letters join."""
 IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"
@@ -15,11 +17,12 @@ IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"
 
 _PLAIN = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(JOINERS, ""))
 _MARK = regex.compile(f"[{APOSTROPHES}]")
+_ACRONYM = regex.compile(GERSHAYIM)
 
 
 def plain(raw: str) -> str:
-    """With one apostrophe and without joiners."""
-    return raw.translate(_PLAIN)
+    """With one apostrophe, one gershayim and without joiners."""
+    return _ACRONYM.sub("\u05f4", raw.translate(_PLAIN))
 
 
 def lower(text: str, casing: str) -> str:

@@ -114,7 +114,6 @@ def _pieces(prefix: str = "") -> regex.Pattern[str]:
 
 _PIECE = _pieces()
 _IRISH_PIECE = _pieces(rf"(?:(?i:(?<![\p{{L}}\p{{N}}]){IRISH_PREFIX}))?")
-_COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _NUMBER_PART = regex.compile(r"[.,:/'’\-–−]\d")
 _ROMAN = regex.compile(
     rf"(?=[IVX]{{2}}|[MDCLXVI]{{4}})M{{0,3}}(?:CM|CD|D?C{{0,3}})(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})"
@@ -251,8 +250,7 @@ class _Speller:
 
     def word(self, raw: str) -> str:
         """A piece in lower case, NFC, with one apostrophe, without marks that are left out."""
-        text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), plain(raw))
-        text = lower(text, self.rules.casing)
+        text = lower(plain(raw), self.rules.casing)
         if self.rules.replace:
             text = "".join(self.rules.replace.get(c, c) for c in text)
         if self.rules.strip:

@@ -145,6 +145,9 @@ def test_turkish_capitals_in_an_own_list(tmp_path: Path) -> None:
         ("ar", {"strip": "\\u064b-\\u0652"}, ["كِتاب"], ["كتاب"]),
         ("ga-IE", {"casing": "irish"}, ["t-uisce", "tUisce"], ["tuisce", "tuisce"]),
         ("haw", {"apostrophe": "edges"}, ["ʻohana"], ["'ohana"]),
+        ("en", {"apostrophe": "inside"}, ["dogs'", "’Tis"], ["dogs", "tis"]),
+        ("en", {}, ["ｌｉｇｈｔ", "ﬁre"], ["light", "fire"]),
+        ("el", {"apostrophe": "elision"}, ["ΚΟΣ*", "ΣΟΦΟΣ*", "σοφοσ?"], ["κοσμος", "σοφος", "σοφοσα"]),
         ("he", {}, ['צה"ל', "ג׳ירפה"], ["צה״ל", "ג'ירפה"]),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator
 
 import regex
@@ -18,11 +19,13 @@ IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"
 _PLAIN = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(JOINERS, ""))
 _MARK = regex.compile(f"[{APOSTROPHES}]")
 _ACRONYM = regex.compile(GERSHAYIM)
+_COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 
 
 def plain(raw: str) -> str:
-    """With one apostrophe, one gershayim and without joiners."""
-    return _ACRONYM.sub("\u05f4", raw.translate(_PLAIN))
+    """With one apostrophe, one gershayim, without joiners; full-width letters, ligatures and presentation forms as letters."""
+    text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), raw.translate(_PLAIN))
+    return _ACRONYM.sub("\u05f4", text)
 
 
 def lower(text: str, casing: str) -> str:

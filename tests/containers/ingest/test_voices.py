@@ -187,6 +187,17 @@ def test_rows_and_files_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     assert len(clips(made)) == 9
 
 
+def test_a_name_that_no_file_can_have_is_a_missing_clip(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    names = {"n" * 300 + ".mp3", "nul\0.mp3", "x/" * 3000 + ".mp3"}
+    with open(folder / "validated.tsv", "a", encoding="utf-8") as file:
+        file.writelines(f"someone\t{name}\tSaid here.\t2\t0\t\t\t\ten\t\n" for name in sorted(names))
+    for location in (folder.parent, pack(folder, tmp_path / "cv-corpus-6.1.tar.gz")):
+        made = voices(tmp_path, location)
+        assert {name: why for name, (why, _) in rejected(made["output"]).items()} == dict.fromkeys(names, "audio_missing")
+        assert len(clips(made)) == 12
+
+
 def test_one_speaker_under_two_ids_is_found_by_identical_audio(tmp_path: Path) -> None:
     folder = release(tmp_path)
     first, second = [r.split("\t") for r in (folder / "validated.tsv").read_text().splitlines()[1:3]]

@@ -20,6 +20,7 @@ from release_corpus import REPOSITORY, Warehouse
 from words_corpus import Words, corpus, packed
 
 from release.words.clips import name_clips
+from release.words.mswc import write_lists
 from release.words.speech_commands import which_set
 
 
@@ -112,6 +113,21 @@ def test_a_name_counts_what_is_said_before(said: str, word: str, index: int, num
     clip = {"clip_id": "s-1", "sentence_id": "s", "index": index, "word": word, "source_clip": "c.mp3"}
     rows = [{"index": n, "word": w} for n, w in enumerate(said.split())]
     assert name_clips([clip], [("s", rows)]).number == {"s-1": number}
+
+
+@pytest.mark.parametrize(
+    ("stated", "listed"),
+    [("Female", "FEMALE"), ("m", "MALE"), ("male_masculine", "MALE"), ("do_not_wish_to_say", "OTHER"), (None, "NAN")],
+)
+def test_the_lists_know_the_genders_that_the_splits_know(tmp_path: Path, stated: str | None, listed: str) -> None:
+    clip = {
+        "clip_id": "s-0", "sentence_id": "s", "index": 0, "word": "go", "source_clip": "c.mp3", "split": "train",
+        "speaker_id": "me", "gender": stated,
+    }  # fmt: skip
+    names = name_clips([clip], [("s", [{"index": 0, "word": "go"}])])
+    write_lists(tmp_path, "en", "English", "a title", [clip], names, {"s-0": "train"})
+    unpack(tmp_path / "splits/en.tar.gz", tmp_path)
+    assert [r["GENDER"] for r in read(tmp_path / "en/en_splits.csv")] == [listed]
 
 
 def intervals(path: Path) -> list[tuple[float, float, str]]:

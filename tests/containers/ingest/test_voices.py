@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -129,6 +130,33 @@ def test_a_delta_on_top_of_the_last_release_brings_only_what_is_new(tmp_path: Pa
     assert new["metrics"]["rows_known"] == 12
     nothing = voices(tmp_path, V61, f"known={first['output']}", code=99)
     assert "nothing new" in nothing["stderr"]
+
+
+def test_what_a_later_release_says_otherwise_of_known_clips_is_told_and_a_changed_speaker_is_linked(tmp_path: Path) -> None:
+    before = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, V61)["output"])
+    told = {r["clip"]: r for r in rows(before["output"], "sentences")}
+    corrected, renamed, dropped = sorted(told)[:3]
+    folder = release(tmp_path)
+    set_row(folder, corrected, sentence="Another sentence.")
+    set_row(folder, renamed, client_id="another id")
+    lines = (folder / "validated.tsv").read_text().split("\n")
+    (folder / "validated.tsv").write_text("\n".join(line for line in lines if dropped not in line))
+    made = voices(tmp_path, folder.parent, f"known={before['output']}")
+    assert not clips(made) and made["metrics"]["rows_known"] == 11
+    old = told[renamed]
+    ids = sorted(("another id", old["speaker_id"]))
+    assert rows(made["output"], "speaker_links") == [
+        {"speaker_id": ids[0], "other_speaker_id": ids[1], "audio_id": old["audio_id"], "clip": renamed, "other_clip": renamed}
+    ]
+    assert json.loads(Path(made["output"], "report.json").read_text()) == {
+        "corrected": [{"clip": corrected, "sentence_id": told[corrected]["sentence_id"], "now": "Another sentence."}],
+        "dropped": [{"clip": dropped, "sentence_id": told[dropped]["sentence_id"]}],
+    }
+    assert [w.split(",")[0] for w in made["metrics"]["warnings"]] == [
+        "1 clips of earlier releases have another sentence now", "1 clips of earlier releases are not in validated.tsv any more",
+    ]  # fmt: skip
+    delta = voices(tmp_path, V18, f"known={before['output']}")
+    assert delta["metrics"]["warnings"] == [] and delta["metrics"]["known_dropped"] == 0
 
 
 def test_another_corpus_comes_in_through_its_columns(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -271,6 +272,28 @@ def test_a_cut_off_archive_is_an_error_that_says_so(tmp_path: Path) -> None:
     text = tmp_path / "cv-corpus-6.2.tar.gz"
     text.write_text("<html>not found</html>")
     assert "no tar.gz" in voices(tmp_path, text, code=1)["stderr"]
+
+
+@pytest.mark.parametrize("what", ["header", "checksum"])
+def test_a_damaged_archive_is_no_shorter_one(tmp_path: Path, what: str) -> None:
+    """tarfile takes a broken header for the archive's end, and reads no further, so gzip compares no checksum."""
+    whole = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz", list_last=False)
+    data = bytearray(gzip.decompress(whole.read_bytes()))
+    middle = data.index(b"ustar", len(data) // 2) - 257  # of a clip's header
+    if what == "header":
+        data[middle] ^= 1
+    packed = bytearray(gzip.compress(bytes(data)))
+    packed[-8] ^= what == "checksum"
+    whole.write_bytes(packed)
+    assert "cut off, damaged or no tar.gz" in voices(tmp_path, whole, code=1)["stderr"]
+
+
+@pytest.mark.timeout(60)
+def test_a_member_that_claims_terabytes_does_not_hold_the_stage_up(tmp_path: Path) -> None:
+    info, data = member("cv-corpus-6.1-2020-12-11/en/clips/large.mp3", b"short")
+    info.pax_headers = {"size": str(10**14)}
+    archive = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz", extra=[(info, data)])
+    assert "larger than all that is there" in voices(tmp_path, archive, code=1)["stderr"]
 
 
 def test_a_release_must_be_the_one_whose_sha256_is_given(tmp_path: Path) -> None:

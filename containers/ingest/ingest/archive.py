@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,6 +26,10 @@ MOST_LIST_BYTES = 4 << 30
 RATIO, RATIO_FROM = 60, 64 << 20
 """A stream may grow to so many times its compressed size once it is so many bytes long. Lists of text shrink to a tenth or so;
 a bomb's zeros to a thousandth."""
+
+
+MOST_BEYOND = 100
+"""Reads at the end of a stream. To pass over a member of a claimed terabyte, tarfile would read there millions of times."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +100,25 @@ def members(
                     content = tar.extractfile(info)
                     assert content is not None
                     yield Member(info.name, content.read())
+                _nothing_left(tar)
         except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError, OverflowError) as error:
             raise StageError(
                 f"{path}: cut off, damaged or no tar.gz ({type(error).__name__}: {error}); get it again"
             ) from None
 
 
+def _nothing_left(tar: tarfile.TarFile) -> None:
+    """Read to the end of the stream, where gzip keeps its checksum; tarfile takes a damaged header for the archive's end."""
+    while block := tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("there is more behind what looks like its end")
+
+
 class _Bounded(io.RawIOBase):
     """A decompressed stream that stops when it has grown out of proportion to what was read of the file."""
 
     def __init__(self, stream: gzip.GzipFile, file: BinaryIO, path: Path):
-        self._stream, self._file, self._path, self._out = stream, file, path, 0
+        self._stream, self._file, self._path, self._out, self._beyond = stream, file, path, 0, 0
 
     def readable(self) -> bool:
         """It is."""
@@ -113,10 +126,13 @@ class _Bounded(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """At most 1 MiB at a time, so that a header that claims terabytes is noticed on the way."""
-        parts = []
+        parts: list[bytes] = []
         while size != 0:
             block = self._stream.read(min(size, 1 << 20) if size > 0 else 1 << 20)
             if not block:
+                self._beyond += not parts
+                if self._beyond > MOST_BEYOND:
+                    raise EOFError("a member is larger than all that is there")
                 break
             parts.append(block)
             self._out += len(block)
@@ -218,7 +234,7 @@ class Release:
         real = base.resolve()
         for name in names:
             path = base / name
-            if not path.is_file():
+            if not os.path.isfile(path):  # unlike Path.is_file, it takes a name that no file can have
                 continue
             if not path.resolve().is_relative_to(real):
                 yield Refused(name, "a path or link that leads out of the release")

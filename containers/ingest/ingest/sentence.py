@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ingest import segmenters
 from stagekit.tables import Reason
-from stagekit.text.written import APOSTROPHES, IRISH_PREFIX, JOINERS, elided, lower, plain
+from stagekit.text.written import APOSTROPHES, GERSHAYIM, IRISH_PREFIX, JOINERS, elided, lower, plain
 
 MOST_SPELLED = 99
 """Numerals up to here have one reading; 100, 1990 or 2,5 have several, and nobody knows which one was spoken."""
@@ -104,15 +104,16 @@ class Said:
 
 
 def _pieces(prefix: str = "") -> regex.Pattern[str]:
+    # A middle dot is inside a Catalan word (col·legi), and ends a Greek clause (μικρό· ο δρόμος).
+    inside = rf"·(?=\p{{L}})|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}])|{GERSHAYIM}"
     return regex.compile(
-        rf"(?P<word>{prefix}[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}·{JOINERS}]|[{APOSTROPHES}](?=[\p{{L}}\p{{N}}]))*)"
+        rf"(?P<word>{prefix}[\p{{L}}\p{{M}}\p{{N}}](?:[\p{{L}}\p{{M}}\p{{N}}{JOINERS}]|{inside})*)"
         r"|(?P<symbol>[\p{Sc}%‰&@#°§+×÷±=<>~^\\€№]|(?<=\d)[-–−/:](?=\d))"
     )
 
 
 _PIECE = _pieces()
 _IRISH_PIECE = _pieces(rf"(?:(?i:(?<![\p{{L}}\p{{N}}]){IRISH_PREFIX}))?")
-_COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _NUMBER_PART = regex.compile(r"[.,:/'’\-–−]\d")
 _ROMAN = regex.compile(
     rf"(?=[IVX]{{2}}|[MDCLXVI]{{4}})M{{0,3}}(?:CM|CD|D?C{{0,3}})(?:XC|XL|L?X{{0,3}})(?:IX|IV|V?I{{0,3}})"
@@ -249,8 +250,7 @@ class _Speller:
 
     def word(self, raw: str) -> str:
         """A piece in lower case, NFC, with one apostrophe, without marks that are left out."""
-        text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), plain(raw))
-        text = lower(text, self.rules.casing)
+        text = lower(plain(raw), self.rules.casing)
         if self.rules.replace:
             text = "".join(self.rules.replace.get(c, c) for c in text)
         if self.rules.strip:

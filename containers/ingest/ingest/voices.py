@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
+import sys
 import tempfile
+import unicodedata
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -120,6 +123,17 @@ class Entry:
     duration_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier release said of a clip."""
+
+    sentence_id: str
+    audio_id: str
+    speaker_id: str
+    text: int
+    """Hash of the sentence."""
+
+
 @stage(
     "voices",
     version=1,
@@ -143,20 +157,30 @@ def run(ctx: Context[VoicesParams]) -> None:
         raise EmptyInput("no location: the source has no release this month")
     columns, rights, version = _columns(p), _rights(p), _version(p)
     prefix = f"{p.source}:{p.language}/"
-    before = list(ctx.rows("sentences", columns=["clip", "audio_id", "speaker_id"]))
-    known = {r["clip"]: r["audio_id"] for r in before}
-    speaker_of = {r["clip"]: r["speaker_id"] for r in before}
+    known, links = _known(ctx), set[tuple[str, str]]()
     with ExitStack() as stack:
         release = Release(_local(p, stack), p.locale or p.language, p.clips)
         lists = release.lists([p.listed, DURATIONS])
         if p.listed not in lists:
             raise StageError(f"{p.location}: no {p.listed} for the locale {p.locale or p.language}")
-        wanted = _read_list(ctx, lists[p.listed], _durations(lists.get(DURATIONS)), columns, known, prefix)
+        wanted = _read_list(ctx, lists[p.listed], _durations(lists.get(DURATIONS)), columns, known, links, prefix)
         rest = {"source": p.source, "source_version": version, "language": p.language} | rights
-        _take(ctx, release, wanted, known, speaker_of, prefix, rest)
-    if not ctx.ledger.balance()["in"]["units"]:
+        _take(ctx, release, wanted, known, links, prefix, rest)
+    if not links and not ctx.ledger.balance()["in"]["units"]:
         rows = ctx.metrics["rows"]
         raise EmptyInput(f"{p.location}: nothing new among the {rows} rows of {p.listed}" if rows else f"{p.listed} has no rows")
+
+
+def _known(ctx: Context[VoicesParams]) -> dict[str, Known]:
+    """Clip → what an earlier release said of it; a speaker's id is held once."""
+    columns = ["clip", "sentence_id", "audio_id", "speaker_id", "text_raw"]
+    speakers: dict[str, str] = {}
+    return {
+        r["clip"]: Known(
+            r["sentence_id"], r["audio_id"], speakers.setdefault(r["speaker_id"], r["speaker_id"]), hash(r["text_raw"])
+        )
+        for r in ctx.rows("sentences", columns=columns)
+    }
 
 
 def _columns(p: VoicesParams) -> Columns:
@@ -232,16 +256,21 @@ def _read_list(
     data: bytes,
     durations: Mapping[str, float],
     columns: Columns,
-    known: Mapping[str, str],
+    known: Mapping[str, Known],
+    links: set[tuple[str, str]],
     prefix: str,
 ) -> dict[str, Entry]:
-    """The rows whose clips are wanted; all others are rejected, or known."""
+    """The rows whose clips are wanted; all others are rejected, or known.
+
+    A known clip under another speaker id links the two; another sentence is told of, as is a clip that the list dropped.
+    """
     p = ctx.params
     wanted: dict[str, Entry] = {}
     seen: set[str] = set()
     shared: dict[str, str] = {}  # one string object a speaker and trait: a list of two million rows repeats them
     checked = False
     rows = old = 0
+    corrected: list[dict[str, str]] = []
     for row in read_rows(io.BytesIO(data), p.listed, p.delimiter):
         rows += 1
         if p.limit and rows > p.limit:
@@ -258,8 +287,12 @@ def _read_list(
             _refuse(ctx, f"{prefix}{place}", Reason.ROW_UNREADABLE, f"no {'clip' if not clip else 'speaker'} is named")
         elif clip in seen:
             _refuse(ctx, f"{prefix}{place}", Reason.ROW_DUPLICATE, f"{clip} is named by an earlier row, too")
-        elif clip in known:
+        elif (before := known.get(clip)) is not None:
             old += 1
+            if speaker != before.speaker_id:
+                _link(ctx, links, (before.speaker_id, clip), (speaker, clip), before.audio_id)
+            if hash(text := unicodedata.normalize("NFC", row.values[columns.text]).strip()) != before.text:
+                corrected.append({"clip": clip, "sentence_id": before.sentence_id, "now": text})
         elif why := _not_validated(row.values, columns, p.locale or p.language):
             seconds = columns.number(row.values, columns.duration_s) or durations.get(clip, 0.0)
             _refuse(ctx, prefix + clip, Reason.POLICY, f"{place}: {why}", seconds)
@@ -275,8 +308,25 @@ def _read_list(
                 durations.get(clip) if stated is None else stated,
             )  # fmt: skip
         seen.add(clip)
-    ctx.metrics.update(rows=rows, rows_known=old)
+    whole = not p.limit and 2 * old >= len(known)  # a delta release lists few of the clips that went before, or none
+    dropped = [{"clip": c, "sentence_id": k.sentence_id} for c, k in known.items() if whole and c not in seen]
+    ctx.metrics.update(rows=rows, rows_known=old, known_corrected=len(corrected), known_dropped=len(dropped), warnings=[])
+    _tell(ctx, {"corrected": corrected, "dropped": dropped})
     return wanted
+
+
+def _tell(ctx: Context[VoicesParams], differs: Mapping[str, list[dict[str, str]]]) -> None:
+    """Warn of what a release says otherwise of clips that were taken before; all of them are in ``report.json``."""
+    what = {"corrected": "have another sentence now", "dropped": f"are not in {ctx.params.listed} any more"}
+    for name, found in differs.items():
+        if found:
+            warning = (
+                f"{len(found)} clips of earlier releases {what[name]}, such as {found[0]['clip']}: they stay as they are; "
+                f"name the sentence_ids of `{name}` in report.json as takedowns, if they must go"
+            )
+            ctx.metrics["warnings"].append(warning)
+            print(f"voices: warning: {warning}", file=sys.stderr)
+    ctx.path("report.json").write_text(json.dumps(differs, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _not_validated(row: Mapping[str, str], columns: Columns, locale: str) -> str | None:
@@ -296,15 +346,16 @@ def _take(
     ctx: Context[VoicesParams],
     release: Release,
     wanted: dict[str, Entry],
-    known: Mapping[str, str],
-    speaker_of: dict[str, str],
+    known: Mapping[str, Known],
+    links: set[tuple[str, str]],
     prefix: str,
     common: Mapping[str, Any],
 ) -> None:
     """Write the readings as their clips come by."""
-    holder: dict[str, str] = {audio: clip for clip, audio in known.items()}
+    holder: dict[str, str] = {k.audio_id: clip for clip, k in known.items()}
+    speaker_of: dict[str, str] = {clip: k.speaker_id for clip, k in known.items()}
     progress = Progress("voices", len(wanted), 0.0, quiet=ctx.quiet)
-    written, refused, links = 0, 0, set[tuple[str, str]]()
+    written, refused = 0, 0
     missing, bad = dict(wanted), dict[str, str]()
     for member in release.clips_of(wanted, ctx.params.listed):
         entry = wanted.get(member.name)

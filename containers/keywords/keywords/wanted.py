@@ -97,7 +97,9 @@ def _folded(entry: str, language: str, rules: Mapping[str, Any]) -> str:
     words = text.split()
     if rules.get("apostrophe") == "elision":
         words = [part for word in words for part in _divided(word, rules.get("whole", ()), rules.get("enclitics", ()))]
-    return unicodedata.normalize("NFC", " ".join(words))
+    elif rules.get("apostrophe", "inside") == "inside":
+        words = [word.strip("'") for word in words]
+    return unicodedata.normalize("NFC", " ".join(filter(None, words)))
 
 
 def _divided(word: str, whole: Sequence[str], enclitics: Sequence[str]) -> Iterator[str]:
@@ -113,5 +115,10 @@ def _is_pattern(text: str) -> bool:
 
 
 def _regex(word: str) -> str:
-    """A word with ``*`` and ``?`` as a regular expression; brackets are letters like any other."""
-    return "".join(r"[^ ]*" if c == "*" else r"(?:[^ ]\p{M}*)" if c == "?" else regex.escape(c) for c in word)
+    """A word with ``*`` and ``?`` as a regular expression; brackets are letters like any other.
+
+    A Greek sigma before a wildcard may be a final one.
+    """
+    wild = {"*": r"[^ ]*", "?": r"(?:[^ ]\p{M}*)"}
+    pairs = zip(word, f"{word[1:]} ", strict=True)
+    return "".join(wild.get(c) or ("[σς]" if c in "σς" and after in wild else regex.escape(c)) for c, after in pairs)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +155,8 @@ def run(ctx: Context[SplitSpeakersParams]) -> None:
     for row in _word_rows(clips.words, choice):
         ctx.write("word_splits", row)
     report = _report(clips, choice)
-    for warning in unmatched(_matching_nothing(ctx, admission), "clip, sentence or speaker of the batches, nor a released clip"):
+    told = unmatched(_matching_nothing(ctx, admission), "clip, sentence or speaker of the batches, nor a released clip")
+    for warning in [*told, *_same_person(clips, graph, p.policy.takedowns)]:
         report["warnings"].append(warning)
         print(f"split_speakers: warning: {warning}", file=sys.stderr, flush=True)
     ctx.path("report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -214,6 +216,20 @@ def _matching_nothing(ctx: Context[SplitSpeakersParams], admission: Admission) -
                 if all(i.isdecimal() and int(i) < len(row["tokens"]) for i in entry.split("-")[1:]):
                     left.pop(entry, None)
     return list(left)
+
+
+def _same_person(clips: Clips, graph: Graph, takedowns: Collection[str]) -> list[str]:
+    """A warning for each speaker taken down who is known by another id as well, whose clips stay."""
+    gone = {graph.sets.find(f"speaker:{t}"): t for t in takedowns if t in graph.keys}
+    others: dict[str, list[str]] = {}
+    for speaker in clips.speakers:
+        if speaker not in takedowns and (taken := gone.get(graph.sets.find(f"speaker:{speaker}"))):
+            others.setdefault(taken, []).append(speaker)
+    return [
+        f"takedown {taken!r}: the same person is {', '.join(map(repr, ids))} too, whose clips stay; "
+        "name all ids of a person who withdraws"
+        for taken, ids in others.items()
+    ]
 
 
 def link(speakers: list[str], links: Any) -> Graph:

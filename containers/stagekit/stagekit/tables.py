@@ -347,12 +347,12 @@ READINGS = Table(
 
 SPEAKER_LINKS = Table(
     "speaker_links",
-    "two speaker ids that handed in the very same file: one person, or one account",
+    "two speaker ids that handed in the very same file, or of one clip in two releases: one person, or one account",
     ("speaker_id", "other_speaker_id", "audio_id"),
     (
         Column("speaker_id", _s, "the smaller id"),
         Column("other_speaker_id", _s, "the other"),
-        Column("audio_id", _s, "sha256 of the file both handed in"),
+        Column("audio_id", _s, "sha256 of that file"),
         Column("clip", _s, "its name under the first"),
         Column("other_clip", _s, "its name under the other"),
     ),

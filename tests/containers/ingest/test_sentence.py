@@ -85,6 +85,20 @@ def test_german_sharp_s_and_greek_final_sigma_survive_lowering() -> None:
     assert words("ΟΔΥΣΣΕΥΣ", {"letters": "α-ωάέήίόύώς"}, "el") == ["οδυσσευς"]
 
 
+def test_a_middle_dot_is_inside_a_word_or_ends_it() -> None:
+    greek = {"letters": "α-ωάέήίόύώς"}
+    assert words("Είναι μικρό· ο δρόμος, μεγάλος\u0387", greek, "el") == ["είναι", "μικρό", "ο", "δρόμος", "μεγάλος"]
+    assert words("El col·legi· i l'al·lot.", {"letters": "a-z·", "apostrophe": "elision"}, "ca") == (
+        ["el", "col·legi", "i", "l'", "al·lot"]
+    )
+
+
+@pytest.mark.parametrize("mark", '״"”')
+def test_a_hebrew_acronym_and_a_letter_with_a_geresh_divide_no_word(mark: str) -> None:
+    assert words(f'צה{mark}ל אמר: "שלום", ג׳ירפה.', {}, "he") == ["צה״ל", "אמר", "שלום", "ג'ירפה"]
+    assert words('He said "go"and"stop".', EN) == ["he", "said", "go", "and", "stop"]
+
+
 def test_nfd_is_nfc() -> None:
     text = "Tiếng Việt được đọc"
     rules = {"letters": "a-zđếệượọ"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -131,6 +133,33 @@ def test_a_delta_on_top_of_the_last_release_brings_only_what_is_new(tmp_path: Pa
     assert "nothing new" in nothing["stderr"]
 
 
+def test_what_a_later_release_says_otherwise_of_known_clips_is_told_and_a_changed_speaker_is_linked(tmp_path: Path) -> None:
+    before = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, V61)["output"])
+    told = {r["clip"]: r for r in rows(before["output"], "sentences")}
+    corrected, renamed, dropped = sorted(told)[:3]
+    folder = release(tmp_path)
+    set_row(folder, corrected, sentence="Another sentence.")
+    set_row(folder, renamed, client_id="another id")
+    lines = (folder / "validated.tsv").read_text().split("\n")
+    (folder / "validated.tsv").write_text("\n".join(line for line in lines if dropped not in line))
+    made = voices(tmp_path, folder.parent, f"known={before['output']}")
+    assert not clips(made) and made["metrics"]["rows_known"] == 11
+    old = told[renamed]
+    ids = sorted(("another id", old["speaker_id"]))
+    assert rows(made["output"], "speaker_links") == [
+        {"speaker_id": ids[0], "other_speaker_id": ids[1], "audio_id": old["audio_id"], "clip": renamed, "other_clip": renamed}
+    ]
+    assert json.loads(Path(made["output"], "report.json").read_text()) == {
+        "corrected": [{"clip": corrected, "sentence_id": told[corrected]["sentence_id"], "now": "Another sentence."}],
+        "dropped": [{"clip": dropped, "sentence_id": told[dropped]["sentence_id"]}],
+    }
+    assert [w.split(",")[0] for w in made["metrics"]["warnings"]] == [
+        "1 clips of earlier releases have another sentence now", "1 clips of earlier releases are not in validated.tsv any more",
+    ]  # fmt: skip
+    delta = voices(tmp_path, V18, f"known={before['output']}")
+    assert delta["metrics"]["warnings"] == [] and delta["metrics"]["known_dropped"] == 0
+
+
 def test_another_corpus_comes_in_through_its_columns(tmp_path: Path) -> None:
     made = stage("voices", tmp_path, SAMROMUR_PARAMS)
     found = rows(made["output"], "readings")
@@ -187,6 +216,17 @@ def test_rows_and_files_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     assert len(clips(made)) == 9
 
 
+def test_a_name_that_no_file_can_have_is_a_missing_clip(tmp_path: Path) -> None:
+    folder = release(tmp_path)
+    names = {"n" * 300 + ".mp3", "nul\0.mp3", "x/" * 3000 + ".mp3"}
+    with open(folder / "validated.tsv", "a", encoding="utf-8") as file:
+        file.writelines(f"someone\t{name}\tSaid here.\t2\t0\t\t\t\ten\t\n" for name in sorted(names))
+    for location in (folder.parent, pack(folder, tmp_path / "cv-corpus-6.1.tar.gz")):
+        made = voices(tmp_path, location)
+        assert {name: why for name, (why, _) in rejected(made["output"]).items()} == dict.fromkeys(names, "audio_missing")
+        assert len(clips(made)) == 12
+
+
 def test_one_speaker_under_two_ids_is_found_by_identical_audio(tmp_path: Path) -> None:
     folder = release(tmp_path)
     first, second = [r.split("\t") for r in (folder / "validated.tsv").read_text().splitlines()[1:3]]
@@ -232,6 +272,28 @@ def test_a_cut_off_archive_is_an_error_that_says_so(tmp_path: Path) -> None:
     text = tmp_path / "cv-corpus-6.2.tar.gz"
     text.write_text("<html>not found</html>")
     assert "no tar.gz" in voices(tmp_path, text, code=1)["stderr"]
+
+
+@pytest.mark.parametrize("what", ["header", "checksum"])
+def test_a_damaged_archive_is_no_shorter_one(tmp_path: Path, what: str) -> None:
+    """tarfile takes a broken header for the archive's end, and reads no further, so gzip compares no checksum."""
+    whole = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz", list_last=False)
+    data = bytearray(gzip.decompress(whole.read_bytes()))
+    middle = data.index(b"ustar", len(data) // 2) - 257  # of a clip's header
+    if what == "header":
+        data[middle] ^= 1
+    packed = bytearray(gzip.compress(bytes(data)))
+    packed[-8] ^= what == "checksum"
+    whole.write_bytes(packed)
+    assert "cut off, damaged or no tar.gz" in voices(tmp_path, whole, code=1)["stderr"]
+
+
+@pytest.mark.timeout(60)
+def test_a_member_that_claims_terabytes_does_not_hold_the_stage_up(tmp_path: Path) -> None:
+    info, data = member("cv-corpus-6.1-2020-12-11/en/clips/large.mp3", b"short")
+    info.pax_headers = {"size": str(10**14)}
+    archive = pack(V61 / "en", tmp_path / "cv-corpus-6.1.tar.gz", extra=[(info, data)])
+    assert "larger than all that is there" in voices(tmp_path, archive, code=1)["stderr"]
 
 
 def test_a_release_must_be_the_one_whose_sha256_is_given(tmp_path: Path) -> None:

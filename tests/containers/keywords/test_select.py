@@ -144,7 +144,11 @@ def test_turkish_capitals_in_an_own_list(tmp_path: Path) -> None:
         ("ro", {"replace": {"ş": "ș"}}, ["Şi"], ["și"]),
         ("ar", {"strip": "\\u064b-\\u0652"}, ["كِتاب"], ["كتاب"]),
         ("ga-IE", {"casing": "irish"}, ["t-uisce", "tUisce"], ["tuisce", "tuisce"]),
-        ("haw", {}, ["ʻohana"], ["'ohana"]),
+        ("haw", {"apostrophe": "edges"}, ["ʻohana"], ["'ohana"]),
+        ("en", {"apostrophe": "inside"}, ["dogs'", "’Tis"], ["dogs", "tis"]),
+        ("en", {}, ["ｌｉｇｈｔ", "ﬁre"], ["light", "fire"]),
+        ("el", {"apostrophe": "elision"}, ["ΚΟΣ*", "ΣΟΦΟΣ*", "σοφοσ?"], ["κοσμος", "σοφος", "σοφοσα"]),
+        ("he", {}, ['צה"ל', "ג׳ירפה"], ["צה״ל", "ג'ירפה"]),
     ],
 )  # fmt: skip
 def test_an_own_list_is_written_as_people_write(language: str, rules: dict[str, Any], typed: list[str], said: list[str]) -> None:

@@ -137,6 +137,17 @@ def test_a_takedown_that_matches_nothing_is_a_warning(tmp_path: Path, capfd: pyt
     assert len(told) == 4 and all(f"'{entry}'" in line and line in said for entry, line in zip(wrong, told, strict=True))
 
 
+def test_a_takedown_of_one_id_of_a_person_tells_of_the_others(tmp_path: Path) -> None:
+    clips = six()
+    runs = (("one", ["s0"], "'s1', 's2'"), ("known", ["not cut"], "'s0', 's1', 's2'"), ("all", ["s0", "s1", "s2"], ""))
+    for name, gone, others in runs:
+        links = [("s0", "s1"), ("s1", "s2"), ("not cut", "s0")]
+        policy = POLICY | {"takedowns": gone}
+        got = admit(tmp_path / name, clips, [scores(c, 0.0) for c in clips], policy=policy, links=links)
+        told = [w for w in got["success"]["metrics"]["warnings"] if "the same person" in w]
+        assert len(told) == bool(others) and all(f"takedown {gone[0]!r}: the same person is {others} too" in w for w in told)
+
+
 @pytest.mark.parametrize("entry", ["", " s1", "s1\n"])
 def test_a_takedown_that_can_name_nothing_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="can name nothing; write a clip_id, a sentence_id or a speaker_id"):

@@ -294,6 +294,12 @@ def test_clips_of_the_same_name_in_two_sources_are_kept_apart() -> None:
     assert named == {"a" * 64: "one", "b" * 64: "one_" + "b" * 16, "c" * 64: "two"}
 
 
+def test_a_clip_in_a_folder_is_called_the_same_whatever_else_is_released() -> None:
+    clips = [("a" * 64, "ann/001.wav"), ("b" * 64, "bob/001.wav"), ("c" * 64, "train/bob/0.1.wav")]
+    assert stems(clips) == {"a" * 64: "ann-001", "b" * 64: "bob-001", "c" * 64: "train-bob-0.1"}
+    assert stems(clips[1:2]) == {"b" * 64: "bob-001"}
+
+
 def test_speech_commands_numbers_do_not_depend_on_the_order_of_clips() -> None:
     clips = [{"clip_id": f"{n}", "speaker_id": f"s{n % 2}", "word": "go", "split": "train"} for n in range(6)]
     assert paths(clips, {"go": "go"}) == paths(clips[::-1], {"go": "go"})

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from release_corpus import REPOSITORY
-from words_corpus import packed
+from release_corpus import REPOSITORY, Warehouse
+from words_corpus import Words, corpus, packed
 
+from release.words.clips import name_clips
+from release.words.mswc import write_lists
 from release.words.speech_commands import which_set
 
 
@@ -77,6 +79,55 @@ def test_the_metadata_of_the_corpus_of_2021_counts_what_is_there(mswc: Path, fir
 def test_a_word_said_twice_has_the_originals_suffix(mswc: Path) -> None:
     names = Counter(f.stem.endswith("__2") for f in (mswc / "clips/go").iterdir())
     assert names == {True: 6, False: 30}
+
+
+def test_a_clip_that_is_taken_down_leaves_its_name_to_no_other(tmp_path: Path) -> None:
+    world = Words(Warehouse(tmp_path / "warehouse"))
+    world.month("2026.01", corpus(0, 10))
+    before = world.release("2026.01")
+    words = [r for r in packed(before["folder"]).values() if r["word"] == "go"]
+    gone, stays = sorted((r for r in words if r["sentence_id"] == corpus(0, 1)[0][0]["sentence_id"]), key=lambda r: r["index"])
+    after = world.release("2026.01.1", parent="2026.01", policy={"version": 2, "takedowns": [gone["clip_id"]]})
+    links = []
+    for number, made in enumerate((before, after)):
+        for part in (made["folder"] / "mswc/audio").iterdir():
+            unpack(part, tmp_path / f"{number}")
+        clips = tmp_path / f"{number}/en/clips"
+        links.append({f.relative_to(clips).as_posix(): f.read_bytes() for f in clips.rglob("*.opus")})
+    assert links[0]["go/common_voice_en_1000.opus"] == gone["opus"]["bytes"]
+    assert links[0]["go/common_voice_en_1000__2.opus"] == stays["opus"]["bytes"]
+    assert links[1] == {name: sound for name, sound in links[0].items() if name != "go/common_voice_en_1000.opus"}
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "index", "number"),
+    [
+        ("turn on or turn on", "turn on", 3, 2),
+        ("go go go", "go", 1, 2),
+        ("東京タワー と 東京 タワー", "東京タワー", 2, 2),
+        ("got go", "go", 1, 1),
+        ("cafe\u0301 caf\u00e9", "caf\u00e9", 1, 2),
+    ],
+)
+def test_a_name_counts_what_is_said_before(said: str, word: str, index: int, number: int) -> None:
+    clip = {"clip_id": "s-1", "sentence_id": "s", "index": index, "word": word, "source_clip": "c.mp3"}
+    rows = [{"index": n, "word": w} for n, w in enumerate(said.split())]
+    assert name_clips([clip], [("s", rows)]).number == {"s-1": number}
+
+
+@pytest.mark.parametrize(
+    ("stated", "listed"),
+    [("Female", "FEMALE"), ("m", "MALE"), ("male_masculine", "MALE"), ("do_not_wish_to_say", "OTHER"), (None, "NAN")],
+)
+def test_the_lists_know_the_genders_that_the_splits_know(tmp_path: Path, stated: str | None, listed: str) -> None:
+    clip = {
+        "clip_id": "s-0", "sentence_id": "s", "index": 0, "word": "go", "source_clip": "c.mp3", "split": "train",
+        "speaker_id": "me", "gender": stated,
+    }  # fmt: skip
+    names = name_clips([clip], [("s", [{"index": 0, "word": "go"}])])
+    write_lists(tmp_path, "en", "English", "a title", [clip], names, {"s-0": "train"})
+    unpack(tmp_path / "splits/en.tar.gz", tmp_path)
+    assert [r["GENDER"] for r in read(tmp_path / "en/en_splits.csv")] == [listed]
 
 
 def intervals(path: Path) -> list[tuple[float, float, str]]:

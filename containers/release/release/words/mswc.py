@@ -17,12 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from release.shards import SPLITS
+from release.speakers import GENDERS, gender_class
 from release.words.archive import Archive, gzipped
 from release.words.clips import Names
 
 COLUMNS = ("SET", "LINK", "WORD", "VALID", "SPEAKER", "GENDER")
-GENDERS = {"female": "FEMALE", "female_feminine": "FEMALE", "male": "MALE", "male_masculine": "MALE", None: "NAN", "": "NAN"}
-"""As Common Voice states them, before and since its version 17; all else is OTHER."""
+
+
+def gender(stated: str | None) -> str:
+    """What the column GENDER says: of any source's word for it, as the splits are balanced; NAN where none is stated.
+
+    >>> [gender(g) for g in ("female_feminine", "Male", "f", "non-binary", None)]
+    ['FEMALE', 'MALE', 'FEMALE', 'OTHER', 'NAN']
+    """
+    return GENDERS[gender_class(stated)].upper() if stated else "NAN"
 
 
 def write_lists(
@@ -44,7 +52,7 @@ def write_lists(
     lists: dict[str, list[list[str]]] = {"splits": [list(COLUMNS)], "splits_by_word": [list(COLUMNS)]}
     lists |= {split: [list(COLUMNS[1:])] for split in SPLITS}
     for link, clip in rows:
-        row = [link, clip["word"], "True", clip["speaker_id"], GENDERS.get(clip["gender"], "OTHER")]
+        row = [link, clip["word"], "True", clip["speaker_id"], gender(clip["gender"])]
         lists["splits"].append([clip["split"].upper(), *row])
         lists["splits_by_word"].append([by_word[clip["clip_id"]].upper(), *row])
         lists[clip["split"]].append(row)

@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 
 DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE | re.DOTALL)
 """Names that Windows keeps for devices, with any ending (Microsoft, "Naming Files, Paths, and Namespaces")."""
@@ -82,13 +83,15 @@ def _differs(c: str) -> bool:
 def stems(sentences: Iterable[tuple[str, str]]) -> dict[str, str]:
     """sentence_id → a file name without ending: its clip's in the source, with its own id behind it where two share that.
 
+    A clip in folders has their names in front (``f/01.wav`` is ``f-01``): as its path, that is its own whatever else is released.
+
     Args:
-        sentences: (sentence_id, file name of its clip in the source).
+        sentences: (sentence_id, path of its clip in the source).
     """
     found: dict[str, str] = {}
     taken: set[str] = set()
     for sentence_id, clip in sorted(set(sentences), key=lambda s: (s[1], s[0])):
-        stem = safe(clip.rpartition("/")[2].rpartition(".")[0] or clip)
+        stem = safe("-".join(PurePosixPath(clip).with_suffix("").parts))
         if same(stem) in taken:
             stem = f"{stem}_{sentence_id[:16]}"
         if same(stem) in taken:

@@ -134,7 +134,7 @@ def _build(
     with local_copy(join(made["release.collect_words"][0].uri, "pins.json")) as local:
         pins = json.loads(local.read_text())
     clips = list(_rows(ctx, shards, [*COLUMNS, "license_group"]))
-    names = name_clips(clips)
+    names = name_clips(clips, _by_sentence(ctx, ["index", "word"]))
     figures = count_words(clips)
     by_word = {r["clip_id"]: r["split_mswc"] for r in ctx.rows("clip_splits", columns=["clip_id", "split_mswc"])}
     title = f"{p.dataset} {p.language} {p.version}"
@@ -237,7 +237,7 @@ def _alignments(ctx: Context[PublishWordsParams], path: Path, sentences: set[str
         if r["sentence_id"] in sentences
     }
     archive = Archive(path)
-    for sentence_id, words in _by_sentence(ctx):
+    for sentence_id, words in _by_sentence(ctx, ["index", "word", "start_s", "end_s", "phones"]):
         if sentence_id in about:
             speaker, duration_s = about[sentence_id]
             name = f"{ctx.params.language}/alignments/{safe(speaker)}/{names.stem[sentence_id]}.TextGrid"
@@ -245,9 +245,9 @@ def _alignments(ctx: Context[PublishWordsParams], path: Path, sentences: set[str
     archive.close()
 
 
-def _by_sentence(ctx: Context[PublishWordsParams]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    columns = ["sentence_id", "index", "word", "start_s", "end_s", "phones"]
-    for sentence_id, rows in groupby(ctx.rows("sentence_words", columns=columns), key=lambda r: r["sentence_id"]):
+def _by_sentence(ctx: Context[PublishWordsParams], columns: list[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    rows_of = ctx.rows("sentence_words", columns=["sentence_id", *columns])
+    for sentence_id, rows in groupby(rows_of, key=lambda r: r["sentence_id"]):
         yield sentence_id, sorted(rows, key=lambda r: r["index"])
 
 

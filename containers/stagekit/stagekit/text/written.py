@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator
 
 import regex
 
-APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092"
-"""All become U+0027 between letters."""
+APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092\u05f3"
+"""All become U+0027 between letters, Hebrew's geresh (ג׳ירפה) too."""
+GERSHAYIM = r"(?<=\p{Hebrew})[\"”\u05f4](?=\p{Hebrew})"
+"""Before the last letter of a Hebrew acronym, which is one word (צה״ל); typed as a quotation mark as often as not."""
 JOINERS = "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"
 """No letters: left out of words without dividing them. ZWNJ and ZWJ only say how letters join."""
 IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"
@@ -15,11 +18,14 @@ IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"
 
 _PLAIN = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(JOINERS, ""))
 _MARK = regex.compile(f"[{APOSTROPHES}]")
+_ACRONYM = regex.compile(GERSHAYIM)
+_COMPAT = regex.compile(r"[\uff01-\uff5e\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 
 
 def plain(raw: str) -> str:
-    """With one apostrophe and without joiners."""
-    return raw.translate(_PLAIN)
+    """With one apostrophe, one gershayim, without joiners; full-width letters, ligatures and presentation forms as letters."""
+    text = _COMPAT.sub(lambda m: unicodedata.normalize("NFKC", m[0]), raw.translate(_PLAIN))
+    return _ACRONYM.sub("\u05f4", text)
 
 
 def lower(text: str, casing: str) -> str:

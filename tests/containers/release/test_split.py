@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from release_corpus import FIRST_MONTH, POLICY, SECOND_MONTH, Talk, Warehouse, local
 
+from release.split import best_text
 from stagekit.run import Outcome
 
 
@@ -194,3 +195,9 @@ def test_two_texts_of_one_recording_give_its_audio_once(warehouse: Warehouse):
     assert [(r["reason"], r["detail"]) for r in lost] == [
         ("duplicate_audio", f"document {talk.document_id} of the same recording is kept")
     ]
+
+
+def test_of_the_texts_of_a_recording_one_that_is_of_it_is_kept():
+    documents = {"wrong": {"caption_provenance": "human"}, **{d: {"caption_provenance": "unknown"} for d in ("more", "some")}}
+    assert best_text(documents, documents, {"some": 10.0, "more": 90.0}) == "more", "nothing was aligned of the human one"
+    assert best_text(documents, documents, {"some": 10.0, "more": 90.0, "wrong": 1.0}) == "wrong"

@@ -224,7 +224,9 @@ def _stopped(
         elif kept[("audio", audio)] != recording_id:
             stopped[document_id] = (Reason.DUPLICATE_AUDIO, f"same audio as recording {kept[('audio', audio)]}, which is kept")
         elif policy.drop_text_duplicates and text != document_id:
-            stopped[document_id] = (Reason.DUPLICATE_TEXT, f"same text as document {text}, which is kept")
+            gone = cluster_of[("audio", documents[text]["recording_id"])] in down
+            fate = "taken down; other readings of its text stay out with it" if gone else "kept"
+            stopped[document_id] = (Reason.DUPLICATE_TEXT, f"same text as document {text}, which is {fate}")
         else:
             left.setdefault(recording_id, []).append(document_id)
     for rivals in left.values():

@@ -133,6 +133,23 @@ def test_there_are_as_many_t4s_as_slots_and_quota(cloud: dict[str, Any], cluster
     assert {"pods", "requests.cpu", "requests.memory", "requests.ephemeral-storage"} <= set(hard)
 
 
+def test_the_runbook_asks_for_all_that_the_nodes_can_take(cloud: dict[str, Any]) -> None:
+    needs = {"PREEMPTIBLE_NVIDIA_T4_GPUS": 0, "N2_CPUS": 0, "CPUS": 0, "SSD_TOTAL_GB": 0}
+    for name, pool in cloud.items():
+        if not name.startswith("google_container_node_pool."):
+            continue
+        most, node = one(pool["autoscaling"])["total_max_node_count"], one(pool["node_config"])
+        if variable := re.search(r"var\.(\w+)", str(most)):
+            most = cloud[f"variable.{variable[1]}"]["default"]
+        needs["N2_CPUS" if node["machine_type"].startswith("n2-") else "CPUS"] += most * MACHINES[node["machine_type"]][0]
+        needs["PREEMPTIBLE_NVIDIA_T4_GPUS"] += most * len(node.get("guest_accelerator", []))
+        needs["SSD_TOTAL_GB"] += most * node["disk_size_gb"]
+    needs["SSD_TOTAL_GB"] += cloud["variable.large_nodes"]["default"] * PROFILES["bulk"].disk_gib
+    first = (REPO / "docs/runbook.md").read_text().partition("### First deployment")[2].partition("\n2. ")[0]
+    asked = {name: int(number) for name, number in re.findall(r"`([A-Z0-9_]+)` \((\d+)", first)}
+    assert set(asked) == set(needs) and all(asked[name] >= number for name, number in needs.items()), needs
+
+
 def test_names_are_those_that_the_runner_uses(
     cloud: dict[str, Any], cluster: dict[str, Any], values: dict[str, Any], settings: Settings
 ) -> None:

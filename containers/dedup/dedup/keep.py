@@ -25,13 +25,15 @@ class Standing:
     audio_kept: bool = True
     """For a document: its recording is the one that is kept of its audio cluster."""
 
-    def rank(self) -> tuple[bool, bool, str, float, str, str]:
+    def rank(self) -> tuple[bool, bool, bool, str, float, str, str]:
         """Sort key; the smallest is kept.
 
-        In this order: its recording is kept; human text over text of unknown origin; the batch that came first, so that a new
-        copy takes nothing out of a release that is out; more aligned speech; added earlier; the smaller id.
+        In this order: its recording is kept; speech was aligned at all, for what has none is in no release and would only keep
+        its copies out; human text over text of unknown origin; the batch that came first, so that a new copy takes nothing out
+        of a release that is out; more aligned speech; added earlier; the smaller id.
         """
-        return (not self.audio_kept, not self.human, self.batch, -round(self.aligned_s, 3), self.added_at or LAST, self.id)
+        aligned_s = round(self.aligned_s, 3)
+        return (not self.audio_kept, aligned_s <= 0, not self.human, self.batch, -aligned_s, self.added_at or LAST, self.id)
 
 
 def choose(members: Iterable[str], standings: Mapping[str, Standing]) -> str:

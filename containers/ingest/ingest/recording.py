@@ -173,7 +173,7 @@ def _check_whole(pcm: Pcm, said: Probe, claimed: float | None) -> None:
     Raises:
         AudioRejected: it was.
     """
-    complaints = _count(pcm.complaints)
+    complaints = pcm.errors
     missing = (claimed or 0.0) - pcm.duration_s
     lossless = said.codec in LOSSLESS
     cut_off = missing > (LOSSLESS_MISSING_S if lossless else max(MISSING_S, MISSING_SHARE * (claimed or 0.0)))
@@ -191,11 +191,6 @@ def _check_whole(pcm: Pcm, said: Probe, claimed: float | None) -> None:
         raise AudioRejected(Reason.AUDIO_CORRUPT, f"{complaints} errors in a lossless file{spoken}", pcm.duration_s)
     if complaints > max(GLITCH_COMPLAINTS, COMPLAINTS_PER_S * pcm.duration_s):
         raise AudioRejected(Reason.AUDIO_CORRUPT, f"{complaints} errors in {pcm.duration_s:.1f} s{spoken}", pcm.duration_s)
-
-
-def _count(complaints: list[str]) -> int:
-    repeated = (re.search(r"Last message repeated (\d+) times", c) for c in complaints)
-    return sum(int(m[1]) if m else 1 for m in repeated)
 
 
 def _loudest(pcm: Pcm) -> float:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 CHANGES = "cut into utterances and converted to 16 kHz mono FLAC"
 """What CC licenses ask to be said of an adaptation."""
+
+
+_MARKUP = re.compile(r"(https?://[^\s<>()]+)|([\\`*\[\]<~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
+
+
+def markdown(text: str) -> str:
+    r"""A line for a Markdown page that shows it as it is: names may hold what Markdown or HTML would swallow. URLs stay whole.
+
+    >>> print(markdown('"Q & A *live*" by <X> [y] _z_, https://x.org/a_, CC0'))
+    "Q & A \*live\*" by \<X> \[y\] \_z\_, https://x.org/a_, CC0
+    """
+    return _MARKUP.sub(lambda m: m[1] or f"\\{m[2]}", text)
 
 
 def license_name(item: Mapping[str, Any]) -> str:
@@ -54,9 +67,8 @@ def write_credits(credits: Mapping[str, Mapping[str, Any]], folder: Path, title:
         "",
     ]
     for item_id, credit in items:
-        lines.append(
-            f"- {credit['attribution']}. {credit['clips']} clips. License seen {credit['license_seen_at']} (`{item_id}`)."
-        )
+        seen = f"{credit['clips']} clips. License seen {credit['license_seen_at']} (`{item_id}`)."
+        lines.append(f"- {markdown(credit['attribution'])}. {seen}")
     (folder / "ATTRIBUTION.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     names = (
         "title",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
+
+from release.creators import creator_names
 
 DURATION_EDGES_S = tuple(float(x) for x in range(0, 17))
 CER_EDGES = tuple(round(0.02 * x, 2) for x in range(0, 21))
@@ -22,6 +25,7 @@ class Part:
     words: int = 0
     recordings: set[str] = field(default_factory=set)
     creators: set[str] = field(default_factory=set)
+    """As `release split` tells them apart: one for all spellings of a name, none for collective ones."""
 
 
 @dataclass
@@ -62,9 +66,10 @@ CREDIT = (
 )
 
 
-def collect_figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
-    """Go once through the rows of ``release_segments``."""
+def collect_figures(rows: Iterable[Mapping[str, Any]], collective: Collection[str] = ()) -> Figures:
+    """Go once through the rows of ``release_segments``. ``collective``: further creator names that stand for nobody."""
     figures = Figures()
+    names = cache(lambda stated: creator_names(stated, collective))
     durations: list[float] = []
     cer: list[float] = []
     for row in rows:
@@ -75,8 +80,7 @@ def collect_figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
         part.speech_s += row["speech_end_s"] - row["speech_start_s"]
         part.words += len(row["text"].split())
         part.recordings.add(row["recording_id"])
-        if row["creator"]:
-            part.creators.add(row["creator"])
+        part.creators.update(names(row["creator"]))
         figures.cut_at_pause += row["cut_at_pause"]
         key = (row["license_family"], row["license_version"] or "")
         figures.licenses[key] = figures.licenses.get(key, 0.0) + row["duration_s"] / 3600

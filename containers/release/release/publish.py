@@ -126,7 +126,7 @@ def _build(
         pins = json.loads(local.read_text())
     own = [(made[s].success or {})["ledger"] for s in ("release.collect", "release.split")]
     ledger = release_ledger({pin["key"]: pin["ledger"] for pin in pins}, own, split["metrics"]["kept"])
-    figures = collect_figures(ctx.rows("release_segments", columns=CARD_COLUMNS))
+    figures = collect_figures(ctx.rows("release_segments", columns=CARD_COLUMNS), policy.splits.collective_creators)
     warnings = tuple(dict.fromkeys([*split["metrics"].get("warnings", ()), *p.warnings]))  # the gate repeats those of `split`
 
     sums = {row["path"]: row["sha256"] for row in shards}

@@ -19,7 +19,7 @@ from stagekit.folder import read_files
 from stagekit.inputs import Input
 from stagekit.ledger import TOLERANCE_S
 from stagekit.stage import RUNTIME, Context, Params, StageError, stage
-from stagekit.storage import join, local_copy, resolve
+from stagekit.storage import join, local_copy, resolve, to_uri
 
 
 class SealParams(Params):
@@ -114,6 +114,6 @@ def _check_segments(inputs: list[Input], kept_s: float) -> None:
 
 
 def _relative(uri: str, base: str) -> str:
-    """A path below the batch's folder, so that the warehouse can be moved; else the URI."""
+    """A path below the batch's folder, so that the warehouse can be moved; else the URI, of a path that was given, too."""
     (store, path), (other, below) = resolve(uri), resolve(base)
-    return path[len(below) + 1 :] if store is other and path.startswith(below + "/") else uri
+    return path[len(below) + 1 :] if store is other and path.startswith(below + "/") else to_uri(uri)

@@ -184,6 +184,16 @@ def _matching_nothing(ctx: Context[SplitParams], policy: Policy, items: list[dic
     return left
 
 
+def best_text(rivals: Iterable[str], documents: Mapping[str, Mapping[str, Any]], aligned: Mapping[str, float]) -> str:
+    """Which of several texts of one recording is kept: one of which speech was aligned, by people, with most of it aligned."""
+
+    def rank(document_id: str) -> tuple[bool, bool, float, str]:
+        seconds = round(aligned.get(document_id, 0.0), 3)
+        return (seconds <= 0, documents[document_id]["caption_provenance"] != "human", -seconds, document_id)
+
+    return min(rivals, key=rank)
+
+
 def _stopped(
     ctx: Context[SplitParams],
     policy: Policy,
@@ -214,11 +224,13 @@ def _stopped(
         elif kept[("audio", audio)] != recording_id:
             stopped[document_id] = (Reason.DUPLICATE_AUDIO, f"same audio as recording {kept[('audio', audio)]}, which is kept")
         elif policy.drop_text_duplicates and text != document_id:
-            stopped[document_id] = (Reason.DUPLICATE_TEXT, f"same text as document {text}, which is kept")
+            gone = cluster_of[("audio", documents[text]["recording_id"])] in down
+            fate = "taken down; other readings of its text stay out with it" if gone else "kept"
+            stopped[document_id] = (Reason.DUPLICATE_TEXT, f"same text as document {text}, which is {fate}")
         else:
             left.setdefault(recording_id, []).append(document_id)
     for rivals in left.values():
-        best = min(rivals, key=lambda d: (documents[d]["caption_provenance"] != "human", -round(aligned.get(d, 0.0), 3), d))
+        best = best_text(rivals, documents, aligned)
         for document_id in rivals:
             if document_id != best:
                 stopped[document_id] = (Reason.DUPLICATE_AUDIO, f"document {best} of the same recording is kept")

@@ -32,6 +32,13 @@ CANCELLED_DB = 12.0
 LOOKED_AT = 120
 """Blocks, spread evenly, in which that is measured."""
 
+SHOWN = 50
+"""Complaints of the decoder that are kept; all are counted."""
+
+NO_CONVERTERS = {"GCONV_PATH": "/nonexistent"}
+"""For ffmpeg's environment: a static binary that loads this machine's character converters dies of it, at the names of the
+programmes in an MPEG transport stream. Without them it leaves such names as they are."""
+
 PROBE_TIMEOUT_S = 120
 DECODE_STALL_S = 24 * 3600
 
@@ -77,13 +84,16 @@ def probe(path: str | Path) -> Probe:
         raise AudioError("file is empty (0 bytes)")
     try:
         run = subprocess.run(
-            [ffmpeg(), "-nostdin", "-hide_banner", "-i", str(path)], capture_output=True, timeout=PROBE_TIMEOUT_S, check=False
-        )
+            [ffmpeg(), "-nostdin", "-hide_banner", "-i", str(path)],
+            capture_output=True, timeout=PROBE_TIMEOUT_S, check=False, env=os.environ | NO_CONVERTERS,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise AudioError(f"ffmpeg took over {PROBE_TIMEOUT_S} s to read its headers") from None
     said = run.stderr.decode("utf-8", "replace")
     container = re.search(r"^Input #0, (\S+),? from ", said, re.M)
     stream = re.search(r"^\s+Stream #0:\d+\S*: Audio: (?P<codec>[\w-]+)(?P<rest>.*)$", said, re.M)
+    if run.returncode < 0:
+        raise AudioError(f"ffmpeg was killed by signal {-run.returncode} when it read its headers")
     if not container:
         raise AudioError(_complaint(said) or "not a media file")
     if not stream:
@@ -112,16 +122,26 @@ def _channels(layout: str) -> int:
 
 def _complaint(stderr: str) -> str:
     """The last thing ffmpeg complained of, without its addresses."""
-    lines = [re.sub(r"^\[[^\]]*\]\s*", "", line).strip() for line in stderr.splitlines() if line.strip()]
+    lines = [_plain(line) for line in stderr.splitlines() if line.strip()]
     return lines[-1][-300:] if lines else ""
+
+
+def _plain(line: str) -> str:
+    """A line of ffmpeg without who says it, which may be several: ``[aist#0:0/mp3 @ 0x55d0] [dec:mp3float @ 0x55e8] …``."""
+    return re.sub(r"^(?:\[[^\]]*\]\s*)+", "", line).strip()
 
 
 class Pcm:
     """Decoded audio: 16-bit samples at 16 kHz mono in a memory map. Positions are samples."""
 
     def __init__(self, samples: np.ndarray, complaints: list[str]):
-        """``samples``: int16, shape (n,); ``complaints``: what the decoder said on the way, [] for a clean file."""
-        self.samples, self.complaints = samples, complaints
+        """``samples``: int16, shape (n,); ``complaints``: what the decoder said on the way, [] for a clean file.
+
+        The first :data:`SHOWN` are kept. ``errors`` counts all, those too that ffmpeg only says were repeated.
+        """
+        self.samples, self.complaints = samples, complaints[:SHOWN]
+        repeated = (re.search(r"Last message repeated (\d+) times", c) for c in complaints)
+        self.errors = sum(int(m[1]) if m else 1 for m in repeated)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -170,8 +190,8 @@ def open_pcm(uri: str | Path, scratch: str | Path | None = None) -> Iterator[Pcm
                 said, samples = of_first, alone
         if samples is None:
             raise AudioError(_complaint(said) or "no samples in it")
-        complaints = [re.sub(r"^\[[^\]]*\]\s*", "", line).strip() for line in said.splitlines() if line.strip()]
-        yield Pcm(samples, complaints[:50])
+        complaints = [_plain(line) for line in said.splitlines() if line.strip()]
+        yield Pcm(samples, complaints)
 
 
 def _decode(path: str | Path, raw: str, *options: str) -> str:
@@ -182,6 +202,7 @@ def _decode(path: str | Path, raw: str, *options: str) -> str:
             "-ac", "1", "-ar", str(SAMPLE_RATE), "-bitexact", "-f", "s16le", "-acodec", "pcm_s16le", "-y", raw,
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=DECODE_STALL_S, check=False,
+        env=os.environ | NO_CONVERTERS,
     )  # fmt: skip
     said = run.stderr.decode("utf-8", "replace")
     if "No space left on device" in said:

@@ -39,7 +39,9 @@ def prints() -> dict[str, list[int]]:
     return {name: recorded["fingerprints"][file] for name, (file, *_) in READINGS.items()}
 
 
-def corpus(path: Path, prints: dict[str, list[int]], order: list[str] | None = None) -> str:
+def corpus(
+    path: Path, prints: dict[str, list[int]], order: list[str] | None = None, unaligned: tuple[str, ...] = ()
+) -> str:
     tables: dict[str, list[dict[str, Any]]] = {"items": [], "recordings": [], "documents": [], "segments": [], "origins": []}
     for name in order or list(READINGS):
         _, text, provenance, batch = READINGS[name]
@@ -47,7 +49,7 @@ def corpus(path: Path, prints: dict[str, list[int]], order: list[str] | None = N
         tables["items"].append(rows.item(r, d, name))
         tables["recordings"].append(rows.recording(r, fingerprint=prints[name]))
         tables["documents"].append(rows.document(d, r, text, provenance))
-        tables["segments"].append(rows.segment(d, r, 1, 6))
+        tables["segments"] += [] if name in unaligned else [rows.segment(d, r, 1, 6)]
         tables["origins"] += [{"unit": u, "id": i, "batch": batch} for u, i in (("recording", r), ("document", d))]
     return rows.folder(path, tables)
 
@@ -81,6 +83,15 @@ def test_copies_are_found_by_text_and_by_audio_and_one_is_kept(tmp_path: Path, p
         "text_duplicates": 2,
     }
     assert success["ledger"]["in"]["units"] == 2 * len(READINGS) == success["ledger"]["out"]["units"]
+
+
+def test_what_nothing_was_aligned_of_keeps_no_copy_out(tmp_path: Path, prints: dict[str, list[int]]):
+    """It is in no release: a first month's wrong text, or a human one that is not of its recording."""
+    unaligned = ("udhr", "sonnet-by-another")
+    found, _ = run(tmp_path, corpus(tmp_path / "in", prints, unaligned=unaligned))
+    for kind in ("audio", "text"):
+        assert found[kind, "udhr-opus"]["keep"] and not found[kind, "udhr"]["keep"]
+    assert found["text", "sonnet"]["keep"] and not found["text", "sonnet-by-another"]["keep"]
 
 
 def test_each_cluster_is_named_by_its_smallest_member_and_keeps_one(tmp_path: Path, prints: dict[str, list[int]]):
@@ -169,4 +180,6 @@ def test_the_kept_one_does_not_depend_on_the_order(members: list[Standing], rand
     assert choose(shuffled, by_id) == kept.id
     assert kept.audio_kept or not any(s.audio_kept for s in members)
     rivals = [s for s in members if s.audio_kept == kept.audio_kept]
+    assert round(kept.aligned_s, 3) or not any(round(s.aligned_s, 3) for s in rivals)
+    rivals = [s for s in rivals if bool(round(s.aligned_s, 3)) == bool(round(kept.aligned_s, 3))]
     assert kept.human or not any(s.human for s in rivals)

@@ -265,6 +265,11 @@ def test_any_text_is_covered_in_order(parts: list[str], joiner: str, language: s
     check(joiner.join(parts), language)
 
 
+def test_a_digit_that_this_python_does_not_know_is_passed_over():
+    """U+1E5F1, of Unicode 16: the regular expressions know it, ``int`` does not."""
+    assert [t.word for t in normalize("1 \U0001e5f1, $\U0001e5f1 and \u0663")] == ["one", "and", "three"]
+
+
 @given(st.text(), st.sampled_from(["en", "de", "ar", "hi", "th"]))
 def test_arbitrary_unicode_is_covered(text: str, language: str) -> None:
     check(text, language)

@@ -126,6 +126,18 @@ def test_bytes_appended_or_a_single_glitch_do_no_harm(tmp_path: Path) -> None:
     assert examine(path).duration_s > 10.8
 
 
+def test_damage_all_over_a_long_file_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "talk.mp3"
+    bad_input.ffmpeg("-stream_loop", "54", "-i", bad_input.SPEECH, "-ar", "16000", "-ac", "1", "-b:a", "32k", path)
+    raw = bytearray(path.read_bytes())
+    for at in range(20_000, len(raw) - 20_000, 20_000):
+        raw[at : at + 300] = bytes(300)
+    path.write_bytes(raw)
+    with pytest.raises(AudioRejected, match=r"\d{3} errors in \d{3}\.\d s; .* Header missing") as info:
+        examine(path)
+    assert info.value.reason == Reason.AUDIO_CORRUPT
+
+
 def test_too_long(tmp_path: Path) -> None:
     path = tmp_path / "talk.mp3"
     bad_input.converted("-b:a", "64k")(path)

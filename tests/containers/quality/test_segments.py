@@ -30,6 +30,7 @@ SPOILS: dict[str, Spoil] = {
     "edge_silence": put("segments", edge_silence_s=-1.0),
     "words_present": lambda rows: rows.update(words=rows["words"][2:]),
     "words_inside": put("words", 1, end_s=5.5),
+    "words_length": put("words", 1, end_s=2.0),
     "scored": put_all("segments", cer=None),
     "alignment_score": put("segments", alignment_score=9.0),
     "snr": put("segments", snr_db=300.0),
@@ -41,6 +42,7 @@ SPOILS: dict[str, Spoil] = {
     "segment_pace": put_all("segments", text="hm"),
     "cer_median": put_all("segments", cer=0.5),
     "kept_share": put("rejections", 1, end_s=4000.0),
+    "lost_length": put("rejections", 1, end_s=39.0),
     "faults": put("rejections", 1, reason="recognizer_failed"),
 }
 
@@ -64,6 +66,13 @@ def test_spoiled(name: str) -> None:
 def test_an_empty_month_passes_and_says_so() -> None:
     verdict = judge("segments", {})
     assert verdict.passed and not verdict.warnings and len(verdict.notes) == len(SUITE.frames)
+
+
+@pytest.mark.parametrize(("name", "table"), [("words_length", "words"), ("lost_length", "rejections")])
+@pytest.mark.parametrize("column", ["start_s", "end_s"])
+def test_a_time_that_is_no_number_is_seen(name: str, table: str, column: str) -> None:
+    """A NaN passes each bound: a share that is made with one would silently not be looked at."""
+    check_spoiled("segments", name, put(table, 1, **{column: float("nan")}))
 
 
 def test_silence_is_not_speech_that_was_lost() -> None:

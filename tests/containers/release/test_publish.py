@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import yaml
-from release_corpus import FIRST_MONTH, POLICY, REPOSITORY, SECOND_MONTH, Warehouse
+from release_corpus import FIRST_MONTH, POLICY, REPOSITORY, SECOND_MONTH, Talk, Warehouse
 
 from release.card import header, table
+from release.figures import CREDIT, collect_figures
 from release.report import main as report
 from release.report import report as report_text
 from stagekit.errors import StageError
@@ -146,6 +147,26 @@ def test_every_item_is_credited(published: Warehouse):
     for row in rows:
         assert row["license_url"] and row["license_evidence"] and row["license_seen_at"] == "2026-01-15"
         assert row["attribution"] in text
+
+
+def test_names_with_markup_are_shown_as_they_are(warehouse: Warehouse):
+    talk = Talk("vanity_fair.opus", "<X> & *Sons*", item={"title": "[Live](x) <b>at</b> `home`"})
+    warehouse.month("2026.01", [talk])
+    warehouse.release("2026.01")
+    text = (warehouse.folder("2026.01") / "ATTRIBUTION.md").read_text()
+    assert r'- "\[Live\](x) \<b>at\</b> \`home\`" by \<X> & \*Sons\*, https://example.org/vanity_fair, CC BY' in text
+
+
+def test_the_card_counts_creators_as_splits_tell_them_apart():
+    def creators(*stated: str | None) -> int:
+        values = {"subset": "clean", "license_group": "by", "split": "train", "duration_s": 2.0, "speech_start_s": 0.0}
+        values |= {"speech_end_s": 2.0, "text": "a word", "recording_id": "r", "item_id": "i", "cut_at_pause": True, "cer": 0.1}
+        rows = [dict.fromkeys(CREDIT) | values | {"creator": c} for c in stated]
+        (part,) = collect_figures(rows, ["Town TV"]).parts.values()
+        return len(part.creators)
+
+    assert creators("Mark Twain", "Twain, Mark, 1835-1910", "MARK TWAIN; Ann Lee") == 2
+    assert creators("LibriVox", None, " ; ", "town tv") == 0
 
 
 def test_hugging_face_datasets_opens_it_as_audio(published: Warehouse, tmp_path: Path):

@@ -38,6 +38,15 @@ def test_a_batch_is_sealed_with_its_fingerprints_and_its_ledger(warehouse: Wareh
     assert outcome.success["metrics"]["segments"] == len(table(folders[-1], "segments"))
 
 
+def test_folders_that_are_elsewhere_can_be_given_by_their_paths(warehouse: Warehouse):
+    import shutil
+
+    folders = [local(f) for f in warehouse.harvest("2026.01", FIRST_MONTH[:1])]
+    elsewhere = [shutil.move(f, warehouse.root.parent / "elsewhere" / f.parent.name / f.name) for f in folders]
+    warehouse.seal("2026.01", list(map(str, elsewhere)))
+    assert len(table(warehouse.collect("2026.01").output, "items")) == 1
+
+
 def test_sealing_again_is_a_no_op_and_other_content_an_error(warehouse: Warehouse):
     folders = warehouse.harvest("2026.01", FIRST_MONTH)
     first = warehouse.seal("2026.01", folders)

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from release_corpus import FIRST_MONTH, POLICY, SECOND_MONTH, Talk, Warehouse, local
 
+from release.split import best_text
 from stagekit.run import Outcome
 
 
@@ -82,6 +83,16 @@ def test_a_takedown_takes_every_copy_out_of_the_next_release(warehouse: Warehous
     )
     lost = {r["parent_id"]: r["reason"] for r in table(got, "rejections")}
     assert (lost[a.document_id], lost[b.document_id]) == ("takedown", "takedown")
+
+
+def test_a_reading_left_out_for_one_that_is_taken_down_is_not_said_to_be_the_same_as_what_is_kept(warehouse: Warehouse):
+    warehouse.month("2026.01", FIRST_MONTH)
+    a, b = FIRST_MONTH[:2]
+    policy = POLICY.read_text().replace("takedowns: []", f"takedowns: ['{a.recording_id}']")
+    got = split_of(warehouse, "2026.01", joined={"text": [a.document_id, b.document_id]}, policy=policy)
+    lost = {r["parent_id"]: (r["reason"], r["detail"]) for r in table(got, "rejections")}
+    assert lost[a.document_id][0] == "takedown" and lost[b.document_id][0] == "duplicate_text"
+    assert "which is taken down; other readings of its text stay out with it" in lost[b.document_id][1]
 
 
 def test_a_takedown_that_matches_nothing_is_a_warning_and_one_of_any_batch_is_none(warehouse: Warehouse, capfd: Any):
@@ -194,3 +205,9 @@ def test_two_texts_of_one_recording_give_its_audio_once(warehouse: Warehouse):
     assert [(r["reason"], r["detail"]) for r in lost] == [
         ("duplicate_audio", f"document {talk.document_id} of the same recording is kept")
     ]
+
+
+def test_of_the_texts_of_a_recording_one_that_is_of_it_is_kept():
+    documents = {"wrong": {"caption_provenance": "human"}, **{d: {"caption_provenance": "unknown"} for d in ("more", "some")}}
+    assert best_text(documents, documents, {"some": 10.0, "more": 90.0}) == "more", "nothing was aligned of the human one"
+    assert best_text(documents, documents, {"some": 10.0, "more": 90.0, "wrong": 1.0}) == "wrong"

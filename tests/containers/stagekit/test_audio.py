@@ -29,6 +29,7 @@ def tone(path, *options, seconds=2.0, source="sine=frequency=440:sample_rate=480
         ("a.m4a", ["-ac", "6"], "aac", 6, 48000),
         ("a.webm", ["-ac", "1", "-acodec", "libopus"], "opus", 1, 48000),
         ("a.wma", ["-ac", "2"], "wmav2", 2, 48000),
+        ("a.mpg", ["-ac", "1", "-f", "mpegts", "-acodec", "mp2"], "mp2", 1, 48000),
     ],
 )
 def test_probe_and_decode(tmp_path, name, options, codec, channels, rate):
@@ -40,6 +41,22 @@ def test_probe_and_decode(tmp_path, name, options, codec, channels, rate):
         assert pcm.duration_s == pytest.approx(2.0, abs=0.1) and not pcm.complaints
         spectrum = np.abs(np.fft.rfft(pcm.read(8000, 24000)))
         assert np.argmax(spectrum) == pytest.approx(440, abs=2), "16,000 samples of one second: bin = Hz"
+
+
+def test_all_complaints_are_counted_and_the_first_are_kept():
+    said = [f"line {n}" for n in range(120)] + ["    Last message repeated 30 times"]
+    pcm = audio.Pcm(np.zeros(16, "<i2"), said)
+    assert pcm.errors == 150 and pcm.complaints == said[: audio.SHOWN]
+
+
+def test_no_address_of_ffmpeg_is_in_a_complaint(tmp_path):
+    path = tone(tmp_path / "a.mp3", "-ac", "1", "-b:a", "64k", seconds=20.0)
+    raw = bytearray(path.read_bytes())
+    for at in range(5_000, 100_000, 5_000):
+        raw[at : at + 500] = bytes(500)
+    path.write_bytes(raw)
+    with audio.open_pcm(path) as pcm:
+        assert pcm.complaints and not any("@ 0x" in line for line in pcm.complaints)
 
 
 def test_a_wrong_extension_does_not_matter(tmp_path):

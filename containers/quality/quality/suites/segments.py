@@ -67,6 +67,7 @@ def segments_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
             within("edge_silence", "edge_silence_s", "silence has a length", 0, None),
             within("words_present", "words", "each segment has the words it was made of", 1, None),
             within("words_inside", "words_margin_s", "and they lie inside the clip", -EDGE_S, None),
+            within("words_length", "words_unfit", "and none ends before it starts, or lacks a time", None, 0),
             expect(
                 gxe.ExpectColumnValuesToNotBeNull,
                 "scored",
@@ -117,6 +118,7 @@ def batch_suite(t: SegmentsThresholds) -> gx.ExpectationSuite:
             within(
                 "kept_share", "kept_share", "most of the speech was lost: look at the reasons", t.min_kept_share, None, "warning"
             ),
+            within("lost_length", "lost_unfit", "no stretch that was lost ends before it starts, or lacks a time", None, 0),
             within("faults", "fault_share", "what crashed may be worth another run", None, t.max_fault_share, "warning"),
         ],
     )
@@ -152,11 +154,12 @@ def build_segments(tables: Tables, _t: SegmentsThresholds) -> pd.DataFrame:
         chars_per_s=pc.divide(pc.cast(derived["text_chars"], pa.float64()), derived["speech_s"]),
     )
     segments = distinct(segments, "segment_id")
-    words = (
-        tables["words"].group_by("segment_id").aggregate([("start_s", "min"), ("end_s", "max"), ("start_s", "count")]).to_pandas()
-    )
+    table = tables["words"].append_column("unfit", pc.cast(_unfit(tables["words"]), pa.int64()))
+    columns = [("start_s", "min"), ("end_s", "max"), ("start_s", "count"), ("unfit", "sum")]
+    words = table.group_by("segment_id").aggregate(columns).to_pandas()
     words = words.set_index("segment_id").reindex(segments["segment_id"]).reset_index(drop=True)
     segments["words"] = words["start_s_count"].fillna(0).astype("int64")
+    segments["words_unfit"] = words["unfit_sum"]
     before = words["start_s_min"] - segments["start_sample"] / SAMPLE_RATE
     after = segments["end_sample"] / SAMPLE_RATE - words["end_s_max"]
     segments["words_margin_s"] = np.minimum(before, after)
@@ -166,8 +169,13 @@ def build_segments(tables: Tables, _t: SegmentsThresholds) -> pd.DataFrame:
     return segments
 
 
+def _unfit(rows: pa.Table) -> pa.ChunkedArray:
+    """Whether a row's ``start_s`` and ``end_s`` are no stretch: one is missing or NaN, or it ends before it starts."""
+    return pc.invert(pc.fill_null(pc.greater_equal(rows["end_s"], rows["start_s"]), False))
+
+
 def build_batch(tables: Tables, _t: SegmentsThresholds) -> pd.DataFrame:
-    """One row: seconds of speech kept and rejected, and the share of faults among the rejections."""
+    """One row: seconds of speech kept and rejected, rejections that are no stretch, and the share of faults among them."""
     segments, rejections = tables["segments"], tables["rejections"]
     quiet = pc.is_in(rejections["reason"], value_set=pa.array([str(Reason.SILENCE), str(Reason.NO_SPEECH)]))
     lost = rejections.filter(pc.invert(quiet))
@@ -175,11 +183,12 @@ def build_batch(tables: Tables, _t: SegmentsThresholds) -> pd.DataFrame:
     kept_s = pc.sum(pc.subtract(segments["speech_end_s"], segments["speech_start_s"])).as_py() or 0.0
     faults = pc.sum(pc.is_in(rejections["reason"], value_set=pa.array([str(r) for r in FAULTS]))).as_py() or 0
     units = segments.num_rows + rejections.num_rows
-    names = ["batch", "kept_s", "rejected_s", "kept_share", "fault_share"]
+    names = ["batch", "kept_s", "rejected_s", "kept_share", "lost_unfit", "fault_share"]
     if not units:
         return pd.DataFrame(columns=names)
     share = kept_s / (kept_s + lost_s) if kept_s + lost_s else None
-    return pd.DataFrame([["batch", kept_s, lost_s, share, faults / units]], columns=names)
+    unfit = pc.sum(_unfit(rejections)).as_py() or 0
+    return pd.DataFrame([["batch", kept_s, lost_s, share, unfit, faults / units]], columns=names)
 
 
 SUITE: Suite[SegmentsThresholds] = Suite(

@@ -53,6 +53,8 @@ def normalize(text: str, language: str = "en") -> list[Token]:
             rest they stay digits. Scripts without blanks between words give one token a character.
     """
     rules = rules_for(language)
+    if not text.isascii():  # `regex` knows a newer Unicode than Python: a digit that has no value here is no digit
+        text = regex.sub(r"\d", lambda m: m[0] if m[0].isdecimal() else "\ufffd", text)
     letters = regex.findall(r"\p{L}", text[:20_000])
     whole = Text(text, rules, sum(c.isupper() for c in letters) > 0.6 * len(letters))
     tokens: list[Token] = []

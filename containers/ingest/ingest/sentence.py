@@ -284,8 +284,8 @@ class _Speller:
 
     def numeral(self, raw: str) -> list[str]:
         """The words of a numeral that has one reading; [] if it has several, or the language's are not spelled."""
-        if self.rules.numerals != "spell" or not regex.fullmatch(r"\p{Nd}{1,2}", raw) or (len(raw) > 1 and int(raw) < 10):
-            return []
+        if self.rules.numerals != "spell" or not raw.isdecimal() or len(raw) > 2 or (len(raw) == 2 and int(raw) < 10):
+            return []  # `isdecimal`, not \p{Nd}: `regex` knows newer digits than `int`
         plain = self.language.partition("-")[0]
         code = self.language.replace("-", "_") if self.language.replace("-", "_") in CONVERTER_CLASSES else plain
         if code not in CONVERTER_CLASSES:

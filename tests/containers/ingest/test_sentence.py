@@ -36,6 +36,11 @@ def test_one_apostrophe(mark: str) -> None:
     assert words(f"pelec{mark}h eo", BR, "br") == ["pelec'h", "eo"]
 
 
+def test_a_digit_that_this_python_does_not_know_refuses_its_sentence() -> None:
+    """U+1E5F1, of Unicode 16."""
+    assert refusal("We have \U0001e5f1 to do.", EN | {"numerals": "spell"}) == Reason.NUMERAL
+
+
 def test_quotation_marks_are_no_apostrophes() -> None:
     assert words("He said: ‘never’ and 'always', the boys’ way.", EN) == "he said never and always the boys way".split()
 

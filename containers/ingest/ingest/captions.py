@@ -17,6 +17,7 @@ from ingest.errors import CaptionEmpty, CaptionUnreadable
 from ingest.hyphens import join_words
 from ingest.rolling import collapse
 from ingest.srt import TIMING, RawCue, parse_srt
+from ingest.timestamps import without_timestamps
 from ingest.vtt import Vtt, parse_vtt
 
 KINDS = ("srt", "vtt", "txt")
@@ -121,7 +122,7 @@ def _sniff(text: str, kind: str) -> str:
 
 def _paragraphs(text: str) -> list[RawCue]:
     parts = re.split(r"\n[ \t]*(?:\n[ \t]*)+", text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n"))
-    return [RawCue(None, None, part) for part in parts if part.strip()]
+    return [RawCue(None, None, part) for part in without_timestamps([part for part in parts if part.strip()])]
 
 
 def _speech(raw_cues: list[RawCue], kind: str) -> tuple[list[Cue], str]:

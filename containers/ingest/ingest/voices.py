@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
-import sys
 import tempfile
-import unicodedata
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +23,7 @@ from pydantic import Field
 from ingest import licenses
 from ingest.archive import Refused, Release, is_archive
 from ingest.download import DownloadError, Unanswered, download
+from ingest.earlier import Differences, Known, known_clips
 from ingest.http import Client, Manners
 from ingest.mapping import COMMON_VOICE, Columns
 from ingest.rows import BadRow, read_rows
@@ -123,17 +121,6 @@ class Entry:
     duration_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What an earlier release said of a clip."""
-
-    sentence_id: str
-    audio_id: str
-    speaker_id: str
-    text: int
-    """Hash of the sentence."""
-
-
 @stage(
     "voices",
     version=1,
@@ -157,7 +144,7 @@ def run(ctx: Context[VoicesParams]) -> None:
         raise EmptyInput("no location: the source has no release this month")
     columns, rights, version = _columns(p), _rights(p), _version(p)
     prefix = f"{p.source}:{p.language}/"
-    known, links = _known(ctx), set[tuple[str, str]]()
+    known, links = known_clips(ctx), set[tuple[str, str]]()
     with ExitStack() as stack:
         release = Release(_local(p, stack), p.locale or p.language, p.clips)
         lists = release.lists([p.listed, DURATIONS])
@@ -166,21 +153,9 @@ def run(ctx: Context[VoicesParams]) -> None:
         wanted = _read_list(ctx, lists[p.listed], _durations(lists.get(DURATIONS)), columns, known, links, prefix)
         rest = {"source": p.source, "source_version": version, "language": p.language} | rights
         _take(ctx, release, wanted, known, links, prefix, rest)
-    if not links and not ctx.ledger.balance()["in"]["units"]:
+    if not ctx.ledger.balance()["in"]["units"] and not links and not ctx.metrics["warnings"]:
         rows = ctx.metrics["rows"]
         raise EmptyInput(f"{p.location}: nothing new among the {rows} rows of {p.listed}" if rows else f"{p.listed} has no rows")
-
-
-def _known(ctx: Context[VoicesParams]) -> dict[str, Known]:
-    """Clip → what an earlier release said of it; a speaker's id is held once."""
-    columns = ["clip", "sentence_id", "audio_id", "speaker_id", "text_raw"]
-    speakers: dict[str, str] = {}
-    return {
-        r["clip"]: Known(
-            r["sentence_id"], r["audio_id"], speakers.setdefault(r["speaker_id"], r["speaker_id"]), hash(r["text_raw"])
-        )
-        for r in ctx.rows("sentences", columns=columns)
-    }
 
 
 def _columns(p: VoicesParams) -> Columns:
@@ -260,17 +235,14 @@ def _read_list(
     links: set[tuple[str, str]],
     prefix: str,
 ) -> dict[str, Entry]:
-    """The rows whose clips are wanted; all others are rejected, or known.
-
-    A known clip under another speaker id links the two; another sentence is told of, as is a clip that the list dropped.
-    """
+    """The rows whose clips are wanted; all others are rejected, or known, and compared with what is known."""
     p = ctx.params
     wanted: dict[str, Entry] = {}
     seen: set[str] = set()
     shared: dict[str, str] = {}  # one string object a speaker and trait: a list of two million rows repeats them
     checked = False
     rows = old = 0
-    corrected: list[dict[str, str]] = []
+    differences, locale = Differences(known), p.locale or p.language
     for row in read_rows(io.BytesIO(data), p.listed, p.delimiter):
         rows += 1
         if p.limit and rows > p.limit:
@@ -287,13 +259,10 @@ def _read_list(
             _refuse(ctx, f"{prefix}{place}", Reason.ROW_UNREADABLE, f"no {'clip' if not clip else 'speaker'} is named")
         elif clip in seen:
             _refuse(ctx, f"{prefix}{place}", Reason.ROW_DUPLICATE, f"{clip} is named by an earlier row, too")
-        elif (before := known.get(clip)) is not None:
+        elif clip in known:
             old += 1
-            if speaker != before.speaker_id:
-                _link(ctx, links, (before.speaker_id, clip), (speaker, clip), before.audio_id)
-            if hash(text := unicodedata.normalize("NFC", row.values[columns.text]).strip()) != before.text:
-                corrected.append({"clip": clip, "sentence_id": before.sentence_id, "now": text})
-        elif why := _not_validated(row.values, columns, p.locale or p.language):
+            differences.compare(clip, speaker, row.values[columns.text], _not_validated(row.values, columns, locale))
+        elif why := _not_validated(row.values, columns, locale):
             seconds = columns.number(row.values, columns.duration_s) or durations.get(clip, 0.0)
             _refuse(ctx, prefix + clip, Reason.POLICY, f"{place}: {why}", seconds)
         else:
@@ -308,25 +277,11 @@ def _read_list(
                 durations.get(clip) if stated is None else stated,
             )  # fmt: skip
         seen.add(clip)
-    whole = not p.limit and 2 * old >= len(known)  # a delta release lists few of the clips that went before, or none
-    dropped = [{"clip": c, "sentence_id": k.sentence_id} for c, k in known.items() if whole and c not in seen]
-    ctx.metrics.update(rows=rows, rows_known=old, known_corrected=len(corrected), known_dropped=len(dropped), warnings=[])
-    _tell(ctx, {"corrected": corrected, "dropped": dropped})
+    for before, now, clip in differences.same_speakers():
+        _link(ctx, links, (before, clip), (now, clip), known[clip].audio_id)
+    ctx.metrics.update(rows=rows, rows_known=old)
+    differences.tell(ctx, seen, p.listed, whole=not p.limit)
     return wanted
-
-
-def _tell(ctx: Context[VoicesParams], differs: Mapping[str, list[dict[str, str]]]) -> None:
-    """Warn of what a release says otherwise of clips that were taken before; all of them are in ``report.json``."""
-    what = {"corrected": "have another sentence now", "dropped": f"are not in {ctx.params.listed} any more"}
-    for name, found in differs.items():
-        if found:
-            warning = (
-                f"{len(found)} clips of earlier releases {what[name]}, such as {found[0]['clip']}: they stay as they are; "
-                f"name the sentence_ids of `{name}` in report.json as takedowns, if they must go"
-            )
-            ctx.metrics["warnings"].append(warning)
-            print(f"voices: warning: {warning}", file=sys.stderr)
-    ctx.path("report.json").write_text(json.dumps(differs, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _not_validated(row: Mapping[str, str], columns: Columns, locale: str) -> str | None:

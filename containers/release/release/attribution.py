@@ -12,7 +12,7 @@ CHANGES = "cut into utterances and converted to 16 kHz mono FLAC"
 """What CC licenses ask to be said of an adaptation."""
 
 
-_MARKUP = re.compile(r"(https?://[^\s<>()]+)|([\\`*\[\]<~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
+_MARKUP = re.compile(r"(https?://(?:[^\s<>()]|\([^\s<>()]*\))+)|([\\`*\[\]<~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;))")
 
 
 def markdown(text: str) -> str:

@@ -210,7 +210,8 @@ def _matching_nothing(ctx: Context[SplitSpeakersParams], admission: Admission) -
         clips_of: dict[str, list[str]] = {}
         for entry in left:
             clips_of.setdefault(entry.partition("-")[0], []).append(entry)  # a clip_id begins with its sentence's
-        for row in ctx.rows("sentences", columns=["sentence_id", "speaker_id", "tokens"]):
+        numbered = any("-" in entry for entry in left)  # tokens are most of a sentence
+        for row in ctx.rows("sentences", columns=["sentence_id", "speaker_id", *(["tokens"] if numbered else [])]):
             left.pop(row["speaker_id"], None)
             for entry in clips_of.get(row["sentence_id"], ()):
                 if all(i.isdecimal() and int(i) < len(row["tokens"]) for i in entry.split("-")[1:]):

@@ -151,13 +151,39 @@ def test_what_a_later_release_says_otherwise_of_known_clips_is_told_and_a_change
     ]
     assert json.loads(Path(made["output"], "report.json").read_text()) == {
         "corrected": [{"clip": corrected, "sentence_id": told[corrected]["sentence_id"], "now": "Another sentence."}],
-        "dropped": [{"clip": dropped, "sentence_id": told[dropped]["sentence_id"]}],
-    }
+        "dropped": [{"clip": dropped, "sentence_id": told[dropped]["sentence_id"]}], "invalid": [],
+        "speakers": [{"speaker_id": old["speaker_id"], "now": "another id", "clip": renamed, "one_person": True}],
+    }  # fmt: skip
     assert [w.split(",")[0] for w in made["metrics"]["warnings"]] == [
-        "1 clips of earlier releases have another sentence now", "1 clips of earlier releases are not in validated.tsv any more",
-    ]  # fmt: skip
+        "1 clips of earlier releases have another sentence now",
+        "1 clips of earlier releases are in no readable row of validated.tsv any more",
+        "1 speaker ids have another id now (`speakers` in report.json): both are one person to the splits",
+    ]
     delta = voices(tmp_path, V18, f"known={before['output']}")
     assert delta["metrics"]["warnings"] == [] and delta["metrics"]["known_dropped"] == 0
+
+
+def test_a_corrected_sentence_alone_is_told_and_its_report_stays(tmp_path: Path) -> None:
+    before = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, V61)["output"])
+    folder = release(tmp_path)
+    set_row(folder, min(r["clip"] for r in rows(before["output"], "sentences")), sentence="Another sentence.")
+    made = voices(tmp_path, folder.parent, f"known={before['output']}")
+    assert len(json.loads(Path(made["output"], "report.json").read_text())["corrected"]) == 1 and not clips(made)
+    assert made["metrics"]["known_corrected"] == 1 and made["metrics"]["speaker_links"] == 0
+
+
+@pytest.mark.parametrize("to", ["anonymous", "turned"])
+def test_speaker_ids_that_all_changed_make_nobody_one_person(tmp_path: Path, to: str) -> None:
+    before = stage("prepare", tmp_path, {"text": EN}, voices(tmp_path, V61)["output"])
+    speaker_of = {r["clip"]: r["speaker_id"] for r in rows(before["output"], "sentences")}
+    ids = sorted(set(speaker_of.values()))
+    after = {i: "anonymous" if to == "anonymous" else ids[n - 1] for n, i in enumerate(ids)}
+    folder = release(tmp_path)
+    for clip, speaker in speaker_of.items():
+        set_row(folder, clip, client_id=after[speaker])
+    made = voices(tmp_path, folder.parent, f"known={before['output']}")
+    assert not rows(made["output"], "speaker_links") and len(ids) > 3
+    assert f"{len(ids)} changes of a clip's speaker id have no one person behind them" in made["metrics"]["warnings"][0]
 
 
 def test_another_corpus_comes_in_through_its_columns(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def name_clips(clips: Iterable[Mapping[str, Any]], sentences: Iterable[tuple[str
 def _begins(words: Sequence[str], at: int, keyword: str) -> bool:
     """Whether a keyword, which may be a phrase or several of a segmenter's words, begins at a word of its sentence."""
     whole, said = keyword.replace(" ", ""), ""
-    for word in words[at:]:
-        said += word
+    for n in range(at, len(words)):
+        said += words[n]
         if len(said) >= len(whole):
             return said == whole
     return False

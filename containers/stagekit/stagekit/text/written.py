@@ -10,7 +10,8 @@ import regex
 APOSTROPHES = "'’ʼ‘‛ʹ′`´＇ʻʾʿ\u0091\u0092\u05f3"
 """All become U+0027 between letters, Hebrew's geresh (ג׳ירפה) too."""
 GERSHAYIM = r"(?<=\p{Hebrew})[\"”\u05f4](?=\p{Hebrew})"
-"""Before the last letter of a Hebrew acronym, which is one word (צה״ל); typed as a quotation mark as often as not."""
+"""In a Hebrew acronym, which is one word (צה״ל); typed as a quotation mark as often as not. A quotation that begins inside a word
+(ב"הארץ") looks the same, and is joined."""
 JOINERS = "\u200c\u200d\u00ad\u2060\ufeff\u200e\u200f\u061c"
 """No letters: left out of words without dividing them. ZWNJ and ZWJ only say how letters join."""
 IRISH_PREFIX = r"[nt]-(?=[aeiouáéíóú])"

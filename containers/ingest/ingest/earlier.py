@@ -40,16 +40,16 @@ class Differences:
     """Gathered row by row, told at the end."""
 
     def __init__(self, known: Mapping[str, Known]):
-        """``known``: of :func:`known_clips`."""
+        """``known``: of :func:`known_clips`. ``listed``: rows that were compared."""
         self._known = known
-        self._listed = 0
+        self.listed = 0
         self._found: dict[str, list[dict[str, str]]] = {"corrected": [], "invalid": [], "dropped": []}
         self._renamed: dict[tuple[str, str], str] = {}
 
     def compare(self, clip: str, speaker: str, text: str, invalid: str | None) -> None:
         """A row of a known clip; ``invalid``: why it would not be taken today."""
         before = self._known[clip]
-        self._listed += 1
+        self.listed += 1
         if speaker != before.speaker_id:
             self._renamed.setdefault((before.speaker_id, speaker), clip)
         if hash(now := unicodedata.normalize("NFC", text).strip()) != before.text:
@@ -57,26 +57,29 @@ class Differences:
         if invalid:
             self._found["invalid"].append({"clip": clip, "sentence_id": before.sentence_id, "now": invalid})
 
-    def same_speakers(self) -> list[tuple[str, str, str]]:
-        """(id before, id now, clip) of ids that have only each other: one person.
+    def _same_speakers(self) -> dict[tuple[str, str], str]:
+        """(id before, id now) of ids that have only each other, which is one person, and a clip of theirs.
 
         Ids that have several others tell nothing: a release that names everybody "anonymous" does not make them one.
         """
         pairs = Counter(speaker for pair in self._renamed for speaker in pair)
-        return [(*pair, clip) for pair, clip in self._renamed.items() if pairs[pair[0]] == pairs[pair[1]] == 1]
+        return {pair: clip for pair, clip in self._renamed.items() if pairs[pair[0]] == pairs[pair[1]] == 1}
 
-    def tell(self, ctx: Context[Any], seen: Collection[str], listed: str, whole: bool) -> None:
+    def tell(self, ctx: Context[Any], seen: Collection[str], name: str, whole: bool) -> dict[tuple[str, str], str]:
         """Warn, on stderr and in the metric ``warnings``; all of it is in ``report.json``.
 
         Args:
             ctx: of the stage.
             seen: clips that the list names.
-            listed: the list's name.
+            name: of the list.
             whole: all of it was read. A delta release lists few of the clips that went before, or none: it drops nothing.
+
+        Returns:
+            (speaker id before, now) of who is one person, and a clip of theirs.
         """
-        if whole and 2 * self._listed >= len(self._known):
+        if whole and 2 * self.listed >= len(self._known):
             self._found["dropped"] = [{"clip": c, "sentence_id": k.sentence_id} for c, k in self._known.items() if c not in seen]
-        same = {(before, now) for before, now, _ in self.same_speakers()}
+        same = self._same_speakers()
         speakers = [
             {"speaker_id": before, "now": now, "clip": clip, "one_person": (before, now) in same}
             for (before, now), clip in self._renamed.items()
@@ -84,12 +87,12 @@ class Differences:
         said = {
             "corrected": "have another sentence now",
             "invalid": "are not validated any more",
-            "dropped": f"are in no readable row of {listed} any more",
+            "dropped": f"are in no readable row of {name} any more",
         }
         warnings = [
-            f"{len(found)} clips of earlier releases {said[name]}, such as {found[0]['clip']}: they stay as they are; "
-            f"name the sentence_ids of `{name}` in report.json as takedowns, if they must go"
-            for name, found in self._found.items()
+            f"{len(found)} clips of earlier releases {said[what]}, such as {found[0]['clip']}: they stay as they are; "
+            f"name the sentence_ids of `{what}` in report.json as takedowns, if they must go"
+            for what, found in self._found.items()
             if found
         ]
         if same:
@@ -103,6 +106,7 @@ class Differences:
             )
         for warning in warnings:
             print(f"voices: warning: {warning}", file=sys.stderr, flush=True)
-        ctx.metrics.update({f"known_{name}": len(found) for name, found in self._found.items()}, warnings=warnings)
+        ctx.metrics.update({f"known_{what}": len(found) for what, found in self._found.items()}, warnings=warnings)
         report = json.dumps(self._found | {"speakers": speakers}, ensure_ascii=False, indent=1, sort_keys=True)
         ctx.path("report.json").write_text(f"{report}\n", encoding="utf-8")
+        return same

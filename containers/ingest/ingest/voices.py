@@ -241,7 +241,7 @@ def _read_list(
     seen: set[str] = set()
     shared: dict[str, str] = {}  # one string object a speaker and trait: a list of two million rows repeats them
     checked = False
-    rows = old = 0
+    rows = 0
     differences, locale = Differences(known), p.locale or p.language
     for row in read_rows(io.BytesIO(data), p.listed, p.delimiter):
         rows += 1
@@ -260,7 +260,6 @@ def _read_list(
         elif clip in seen:
             _refuse(ctx, f"{prefix}{place}", Reason.ROW_DUPLICATE, f"{clip} is named by an earlier row, too")
         elif clip in known:
-            old += 1
             differences.compare(clip, speaker, row.values[columns.text], _not_validated(row.values, columns, locale))
         elif why := _not_validated(row.values, columns, locale):
             seconds = columns.number(row.values, columns.duration_s) or durations.get(clip, 0.0)
@@ -277,10 +276,9 @@ def _read_list(
                 durations.get(clip) if stated is None else stated,
             )  # fmt: skip
         seen.add(clip)
-    for before, now, clip in differences.same_speakers():
+    for (before, now), clip in differences.tell(ctx, seen, p.listed, whole=not p.limit).items():
         _link(ctx, links, (before, clip), (now, clip), known[clip].audio_id)
-    ctx.metrics.update(rows=rows, rows_known=old)
-    differences.tell(ctx, seen, p.listed, whole=not p.limit)
+    ctx.metrics.update(rows=rows, rows_known=differences.listed)
     return wanted
 
 
